@@ -1,0 +1,1 @@
+//! The load bench, criterion benches and comparisons.

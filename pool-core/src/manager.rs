@@ -1,0 +1,251 @@
+//! What a pool needs to know about a database, and nothing else.
+//!
+//! A [`Manager`] connects, validates and recycles. It is a native async trait: write plain
+//! `async fn`, nothing is boxed on the way. Where a trait object is wanted (one pool type for
+//! managers chosen at run time) every `Manager` is a [`DynManager`] too, and
+//! [`BoxManager`] turns one back into a `Manager`.
+//!
+//! The pool assumes nothing about manager code: every call is bounded by a timeout, a panic is
+//! caught, and either costs the one connection it happened on.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+/// Opens connections of one kind to one server and says whether they are still good.
+///
+/// # Example
+///
+/// ```
+/// use pool_core::Manager;
+/// use std::convert::Infallible;
+///
+/// struct Counter;
+///
+/// impl Manager for Counter {
+///     type Connection = u64;
+///     type Error = Infallible;
+///
+///     async fn connect(&self) -> Result<u64, Infallible> {
+///         Ok(0)
+///     }
+///     async fn validate(&self, _: &mut u64) -> Result<(), Infallible> {
+///         Ok(())
+///     }
+/// }
+/// # let _ = Counter;
+/// ```
+///
+/// # Cancel safety
+///
+/// The pool never drops the future of [`connect`](Self::connect), [`validate`](Self::validate)
+/// or [`recycle`](Self::recycle) because a caller went away; it drops it when its timeout has
+/// passed (the connection is then closed, not reused) or when the runtime shuts down.
+pub trait Manager: Send + Sync + 'static {
+    /// What is pooled.
+    type Connection: Send + 'static;
+    /// What can go wrong on the way.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Opens a new connection, ready for use.
+    ///
+    /// Runs in a task of the pool, bounded by `connect_timeout`, at most `max_connecting` at once.
+    fn connect(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
+
+    /// Asks the server whether the connection works: one round trip, bounded by
+    /// `validate_timeout`.
+    ///
+    /// Called at a checkout when the `validation` setting wants it, for keepalive pings, and for
+    /// a connection whose user panicked.
+    fn validate(
+        &self,
+        conn: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Brings a used connection back to a fresh session state, bounded by `recycle_timeout`.
+    ///
+    /// Called after a return for which [`condition`](Self::condition) said
+    /// [`Condition::NeedsRecycle`]; an error closes the connection. The default does nothing.
+    fn recycle(
+        &self,
+        conn: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = conn;
+        async { Ok(()) }
+    }
+
+    /// What is known of the connection without asking the server.
+    ///
+    /// Called at every checkout and every return, so it must cost next to nothing: read a flag,
+    /// do no I/O. The default is [`Condition::Ready`].
+    fn condition(&self, conn: &mut Self::Connection) -> Condition {
+        let _ = conn;
+        Condition::Ready
+    }
+
+    /// Closes a connection in order, bounded by `close_timeout`. Its slot is free when this is
+    /// done. The default drops it.
+    fn close(&self, conn: Self::Connection) -> impl Future<Output = ()> + Send {
+        drop(conn);
+        async {}
+    }
+
+    /// A way to interrupt what runs on the connection while somebody else holds it.
+    ///
+    /// Asked once for each connection, when it has been opened. The default has none.
+    fn interrupter(&self, conn: &Self::Connection) -> Option<Interrupter> {
+        let _ = conn;
+        None
+    }
+
+    /// The pool's name in messages and metrics unless the `name` setting gives one, such as
+    /// `postgres://host:5432/db`. Never a password. The default is `pool`.
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed("pool")
+    }
+}
+
+/// What a manager knows of a connection without asking the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It can be handed out as it is.
+    Ready,
+    /// [`Manager::recycle`] must run before somebody else gets it.
+    NeedsRecycle,
+    /// It is known not to work: it is closed, never handed out.
+    Broken,
+}
+
+/// Stops what runs on a connection from outside, as a cancel request does.
+///
+/// The pool uses it when it needs a connection back from a holder that does not return it: at the
+/// end of a shutdown's patience.
+#[derive(Clone)]
+pub struct Interrupter(Arc<dyn Fn() -> InterruptFuture + Send + Sync>);
+
+type InterruptFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Interrupter {
+    /// An interrupter that runs `interrupt` each time it is asked to.
+    pub fn new<F, Fut>(interrupt: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(interrupt())))
+    }
+
+    /// Interrupts what runs on the connection now; does nothing when nothing does.
+    pub async fn interrupt(&self) {
+        (self.0)().await;
+    }
+}
+
+impl fmt::Debug for Interrupter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interrupter")
+    }
+}
+
+/// A [`Manager`] as a trait object.
+///
+/// Every manager is one. The methods have names of their own, so that importing both traits makes
+/// no call ambiguous.
+#[async_trait]
+pub trait DynManager: Send + Sync + 'static {
+    /// What is pooled.
+    type Connection: Send + 'static;
+    /// What can go wrong on the way.
+    type Error: Error + Send + Sync + 'static;
+
+    /// [`Manager::connect`].
+    async fn dyn_connect(&self) -> Result<Self::Connection, Self::Error>;
+    /// [`Manager::validate`].
+    async fn dyn_validate(&self, conn: &mut Self::Connection) -> Result<(), Self::Error>;
+    /// [`Manager::recycle`].
+    async fn dyn_recycle(&self, conn: &mut Self::Connection) -> Result<(), Self::Error>;
+    /// [`Manager::condition`].
+    fn dyn_condition(&self, conn: &mut Self::Connection) -> Condition;
+    /// [`Manager::close`].
+    async fn dyn_close(&self, conn: Self::Connection);
+    /// [`Manager::interrupter`].
+    fn dyn_interrupter(&self, conn: &Self::Connection) -> Option<Interrupter>;
+    /// [`Manager::name`].
+    fn dyn_name(&self) -> Cow<'_, str>;
+}
+
+#[async_trait]
+impl<M: Manager> DynManager for M {
+    type Connection = M::Connection;
+    type Error = M::Error;
+
+    async fn dyn_connect(&self) -> Result<M::Connection, M::Error> {
+        self.connect().await
+    }
+    async fn dyn_validate(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
+        self.validate(conn).await
+    }
+    async fn dyn_recycle(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
+        self.recycle(conn).await
+    }
+    fn dyn_condition(&self, conn: &mut M::Connection) -> Condition {
+        self.condition(conn)
+    }
+    async fn dyn_close(&self, conn: M::Connection) {
+        self.close(conn).await;
+    }
+    fn dyn_interrupter(&self, conn: &M::Connection) -> Option<Interrupter> {
+        self.interrupter(conn)
+    }
+    fn dyn_name(&self) -> Cow<'_, str> {
+        self.name()
+    }
+}
+
+/// A manager chosen at run time: `Pool<BoxManager<C, E>>` is one type, whatever is inside.
+pub struct BoxManager<C, E>(Box<dyn DynManager<Connection = C, Error = E>>);
+
+impl<C: Send + 'static, E: Error + Send + Sync + 'static> BoxManager<C, E> {
+    /// Boxes `manager`.
+    pub fn new(manager: impl Manager<Connection = C, Error = E>) -> Self {
+        Self(Box::new(manager))
+    }
+}
+
+impl<C: Send + 'static, E: Error + Send + Sync + 'static> Manager for BoxManager<C, E> {
+    type Connection = C;
+    type Error = E;
+
+    async fn connect(&self) -> Result<C, E> {
+        self.0.dyn_connect().await
+    }
+    async fn validate(&self, conn: &mut C) -> Result<(), E> {
+        self.0.dyn_validate(conn).await
+    }
+    async fn recycle(&self, conn: &mut C) -> Result<(), E> {
+        self.0.dyn_recycle(conn).await
+    }
+    fn condition(&self, conn: &mut C) -> Condition {
+        self.0.dyn_condition(conn)
+    }
+    async fn close(&self, conn: C) {
+        self.0.dyn_close(conn).await;
+    }
+    fn interrupter(&self, conn: &C) -> Option<Interrupter> {
+        self.0.dyn_interrupter(conn)
+    }
+    fn name(&self) -> Cow<'_, str> {
+        self.0.dyn_name()
+    }
+}
+
+impl<C, E> fmt::Debug for BoxManager<C, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxManager")
+    }
+}

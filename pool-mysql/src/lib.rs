@@ -1,0 +1,1 @@
+//! The `mysql` backend of `pool-core`.
