@@ -1,0 +1,80 @@
+//! One database as all its managers and connections share it: settings, worker threads, and the
+//! first open.
+//!
+//! The first connect of a process prepares the database before any other goes on: it creates the
+//! file and switches it to its journal mode, which needs the file for itself, and it makes a
+//! read-only connection possible before anybody has written. For a database in memory it also keeps
+//! a handle, so that the contents outlive the pool's connections.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::OnceCell;
+
+use crate::config::{Location, OpenMode, SqliteConfig};
+use crate::error::SqliteError;
+use crate::session::Session;
+use crate::workers::Workers;
+
+pub(crate) struct Database {
+    pub(crate) config: SqliteConfig,
+    pub(crate) workers: Workers,
+    /// What SQLite is given to open.
+    path: String,
+    /// What people are told.
+    pub(crate) name: String,
+    /// Set once the first open has gone well; holds the handle that keeps a memory database alive.
+    pub(crate) prepared: OnceCell<Option<Mutex<Box<Session>>>>,
+}
+
+impl Database {
+    pub(crate) fn new(config: SqliteConfig) -> Self {
+        let (path, name) = match &config.location {
+            Location::File(path) => {
+                let path = path.to_string_lossy().into_owned();
+                let name = format!("sqlite:{path}");
+                (path, name)
+            }
+            Location::Memory(None) => (memory_uri(&unique()), "sqlite::memory:".to_owned()),
+            Location::Memory(Some(name)) => {
+                (memory_uri(name), format!("sqlite:{name}?mode=memory"))
+            }
+        };
+        let workers = Workers::new(config.workers, config.spare_workers);
+        Self {
+            config,
+            workers,
+            path,
+            name,
+            prepared: OnceCell::new(),
+        }
+    }
+
+    /// Opens a handle; blocks.
+    pub(crate) fn open(&self, mode: OpenMode) -> Result<Session, SqliteError> {
+        Session::open(&self.config, &self.path, mode)
+    }
+}
+
+/// The `memdb` file system shares what begins with a slash among all handles of the process. The
+/// older way, `cache=shared`, is not used: it locks tables, and its locks ignore `busy_timeout`.
+fn memory_uri(name: &str) -> String {
+    use std::fmt::Write;
+    let mut uri = String::from("file:/");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            // Writing into a `String` cannot fail.
+            let _ = write!(uri, "%{byte:02x}");
+        }
+    }
+    uri.push_str("?vfs=memdb");
+    uri
+}
+
+fn unique() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Only its being different matters.
+    format!("pool-sqlite-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}

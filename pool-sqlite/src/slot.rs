@@ -1,0 +1,214 @@
+//! Where a connection's handle is: at home, away on a worker, or gone.
+//!
+//! ```text
+//!            lend()                      task ends
+//!   Home ───────────────▶ Away ────────────────────────▶ Home
+//!    │ take()              │ task panicked, or the connection was dropped
+//!    └────────▶ Gone ◀─────┘ in the meantime
+//! ```
+//!
+//! A handle is in one place at a time, so nobody can be given a connection whose last call still
+//! runs: what is away can be waited for ([`Slot::stopped`]) and nothing else. Whoever waits for a
+//! cancelled call interrupts it again and again: SQLite forgets an interrupt that meets no running
+//! statement, and a closure may be just between two.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::InterruptHandle;
+use tokio::sync::Notify;
+
+use crate::session::Session;
+
+/// How often a call that must end is interrupted.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(5);
+
+/// The place of one connection's handle; the connection and the task on a worker share it.
+pub(crate) struct Slot {
+    place: Mutex<Place>,
+    /// Told whenever `place` leaves `Away`.
+    settled: Notify,
+    /// Raised by [`cancel`](Self::cancel), lowered by [`lend`](Self::lend); what runs on the worker
+    /// sees it.
+    cancelled: Arc<AtomicBool>,
+    /// Replaced when a reset replaces the handle.
+    interrupt: Mutex<Option<InterruptHandle>>,
+}
+
+pub(crate) enum Place {
+    Home(Box<Session>),
+    Away { abandoned: bool },
+    Gone,
+}
+
+impl Slot {
+    /// A slot whose first handle is about to be opened.
+    pub(crate) fn new() -> Self {
+        Self {
+            place: Mutex::new(Place::Gone),
+            settled: Notify::new(),
+            cancelled: Arc::default(),
+            interrupt: Mutex::default(),
+        }
+    }
+
+    /// Nothing that can panic runs under this lock.
+    pub(crate) fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the handle, if any, out for a call. The caller has made sure that it is not away.
+    pub(crate) fn lend(self: &Arc<Self>) -> Loan {
+        self.cancelled.store(false, Ordering::Relaxed);
+        let place = std::mem::replace(&mut *self.place(), Place::Away { abandoned: false });
+        let session = match place {
+            Place::Home(session) => Some(session),
+            Place::Away { .. } | Place::Gone => None,
+        };
+        Loan {
+            session,
+            slot: Arc::clone(self),
+        }
+    }
+
+    /// Takes the handle from home for good.
+    pub(crate) fn take_home(&self) -> Option<Box<Session>> {
+        let mut place = self.place();
+        match std::mem::replace(&mut *place, Place::Gone) {
+            Place::Home(session) => Some(session),
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
+    /// Nobody wants the handle any more: one that is away closes when its call has ended, one that
+    /// is at home is returned to be closed.
+    pub(crate) fn abandon(&self) -> Option<Box<Session>> {
+        let session = self.take_home();
+        if let Place::Away { abandoned } = &mut *self.place() {
+            *abandoned = true;
+        }
+        session
+    }
+
+    pub(crate) fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(*self.place(), Place::Away { .. })
+    }
+
+    /// Stops what runs, as far as SQLite can: the statement and all later waits for locks. Waiters
+    /// must be woken after it, since they look at the flag before they sleep.
+    pub(crate) fn cancel(&self) {
+        // Pairs with the Acquire loads in the busy handler and before a task begins.
+        self.cancelled.store(true, Ordering::Release);
+        self.interrupt();
+    }
+
+    fn interrupt(&self) {
+        let handle = self
+            .interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = &*handle {
+            handle.interrupt();
+        }
+    }
+
+    /// Waits until the handle is not away.
+    pub(crate) async fn settled(&self) {
+        loop {
+            let mut told = std::pin::pin!(self.settled.notified());
+            // Listens before it looks: what happens in between is not missed.
+            told.as_mut().enable();
+            if !self.is_away() {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// Interrupts a cancelled call until it has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again at any time.
+    pub(crate) async fn stopped(&self) {
+        while tokio::time::timeout(INTERRUPT_EVERY, self.settled())
+            .await
+            .is_err()
+        {
+            self.interrupt();
+        }
+    }
+}
+
+/// The right to a handle while it is away. Dropped without [`give_back`](Self::give_back), for
+/// instance by a panic, it takes the handle with it.
+pub(crate) struct Loan {
+    session: Option<Box<Session>>,
+    slot: Arc<Slot>,
+}
+
+impl Loan {
+    pub(crate) fn session(&mut self) -> Option<&mut Session> {
+        self.session.as_deref_mut()
+    }
+
+    /// Takes the handle out for good.
+    pub(crate) fn take(&mut self) -> Option<Box<Session>> {
+        self.session.take()
+    }
+
+    /// Puts a new handle in the place of the old one, which is closed.
+    pub(crate) fn install(&mut self, session: Session) {
+        let handle = session.conn.get_interrupt_handle();
+        *self
+            .slot
+            .interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        self.session = Some(Box::new(session));
+    }
+
+    /// Whether the call was cancelled before it began.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.slot.is_cancelled()
+    }
+
+    /// Puts the handle home, or closes it if nobody lives there any more.
+    pub(crate) fn give_back(mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let mut place = self.slot.place();
+        if let Place::Away { abandoned: true } = *place {
+            drop(place);
+            drop(session);
+        } else {
+            *place = Place::Home(session);
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        // Closing is work: not under the lock.
+        drop(self.session.take());
+        let mut place = self.slot.place();
+        if let Place::Away { .. } = *place {
+            *place = Place::Gone;
+        }
+        drop(place);
+        self.slot.settled.notify_waiters();
+    }
+}
