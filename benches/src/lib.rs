@@ -1,1 +1,2 @@
 //! The load bench, criterion benches and comparisons.
+#![forbid(unsafe_code)]

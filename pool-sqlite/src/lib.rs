@@ -1,1 +1,2 @@
 //! The `sqlite` backend of `pool-core`.
+#![forbid(unsafe_code)]
