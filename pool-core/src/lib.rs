@@ -3,6 +3,8 @@
 mod config;
 mod duration;
 mod manager;
+mod stats;
 
 pub use config::{ConfigError, ConfigProblem, PoolConfig, Reuse, Validation};
 pub use manager::{BoxManager, Condition, DynManager, Interrupter, Manager};
+pub use stats::LatencySummary;
