@@ -12,7 +12,15 @@
 //! latency, footprint, limits, machine, period, progress: plain measuring, no pool
 //! ```
 
+pub mod baseline;
 pub mod footprint;
 pub mod latency;
+pub mod limits;
 pub mod machine;
+pub mod options;
 pub mod period;
+pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod table;
+pub mod verdict;
