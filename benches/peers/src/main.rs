@@ -4,9 +4,11 @@
 //! main      the command
 //! rounds    interleaved rounds, medians        table    for people
 //! scenarios what is measured                   pools    an adapter for each pool
+//! machine   how far apart the cores are at the moment
 //! peer      what every pool is asked to do
 //! ```
 
+mod machine;
 mod peer;
 mod pools;
 mod rounds;
@@ -47,7 +49,8 @@ fn main() -> ExitCode {
             .is_none_or(|only| scenario.key().contains(only))
     };
     println!(
-        "{} pools, {} interleaved rounds of each scenario: median (least–greatest).\n",
+        "{} pools, {} interleaved rounds of each scenario: median (least–greatest). \
+         A run with less than two cores to itself is repeated.\n",
         pools.len(),
         options.rounds
     );

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use crate::machine::Cores;
 use crate::pools::Contender;
 use crate::scenarios::{Sample, Scenario};
 
@@ -18,6 +19,10 @@ pub(crate) struct Row {
     pub(crate) version: &'static str,
     pub(crate) metric: &'static str,
     pub(crate) unit: &'static str,
+    /// How far apart the cores were; `null` where one thread works.
+    pub(crate) cores: Option<Cores>,
+    /// How many rounds the figure is of.
+    pub(crate) rounds: usize,
     /// `null`: it did not happen in more than half of the rounds.
     pub(crate) median: Option<f64>,
     pub(crate) min: Option<f64>,
@@ -26,22 +31,65 @@ pub(crate) struct Row {
 }
 
 /// Puts every pool through `scenario` as often as `rounds` says.
+///
+/// Where it matters how far apart the cores are, a round in which that changed is thrown away, and the
+/// figures are those of the rounds of one kind: that of which there were enough first.
 pub(crate) fn run(scenario: Scenario, pools: &[Contender], rounds: usize) -> Vec<Row> {
-    let mut samples: Vec<Vec<Vec<Sample>>> = pools.iter().map(|_| Vec::new()).collect();
-    for round in 0..rounds {
-        for place in 0..pools.len() {
-            let number = (round + place) % pools.len();
-            samples[number].push((pools[number].run)(scenario));
+    let mut kept: Vec<(Option<Cores>, Round)> = Vec::new();
+    let mut number = 0;
+    let cores = loop {
+        let before = scenario.is_shared().then(Cores::now);
+        let round = round(scenario, pools, number);
+        let after = scenario.is_shared().then(Cores::now);
+        number += 1;
+        if before == after {
+            kept.push((before, round));
         }
-    }
-    let rows = pools
-        .iter()
-        .zip(samples)
-        .map(|(pool, runs)| rows(scenario, pool, &runs));
-    rows.flatten().collect()
+        let alike = |cores| kept.iter().filter(|(kind, _)| *kind == cores).count();
+        let kinds = [None, Some(Cores::Near), Some(Cores::Far)];
+        if let Some(&cores) = kinds.iter().find(|&&cores| alike(cores) >= rounds) {
+            break cores;
+        }
+        if number >= rounds * PATIENCE {
+            break kinds
+                .into_iter()
+                .max_by_key(|&cores| alike(cores))
+                .flatten();
+        }
+    };
+    let kept: Vec<_> = kept
+        .into_iter()
+        .filter(|(kind, _)| *kind == cores)
+        .map(|(_, round)| round)
+        .collect();
+    let rows = |(place, pool)| {
+        let runs: Vec<_> = kept.iter().map(|round| &round[place]).collect();
+        rows(scenario, cores, pool, &runs)
+    };
+    pools.iter().enumerate().flat_map(rows).collect()
 }
 
-fn rows(scenario: Scenario, pool: &Contender, runs: &[Vec<Sample>]) -> Vec<Row> {
+/// What every pool measured in one round, in the order of the pools.
+type Round = Vec<Vec<Sample>>;
+
+/// How many times as many rounds are made at most, until enough of them are alike.
+const PATIENCE: usize = 4;
+
+fn round(scenario: Scenario, pools: &[Contender], number: usize) -> Round {
+    let mut round: Round = pools.iter().map(|_| Vec::new()).collect();
+    for place in 0..pools.len() {
+        let turn = (number + place) % pools.len();
+        round[turn] = (pools[turn].run)(scenario);
+    }
+    round
+}
+
+fn rows(
+    scenario: Scenario,
+    cores: Option<Cores>,
+    pool: &Contender,
+    runs: &[&Vec<Sample>],
+) -> Vec<Row> {
     let Some(first) = runs.first() else {
         return Vec::new();
     };
@@ -55,6 +103,8 @@ fn rows(scenario: Scenario, pool: &Contender, runs: &[Vec<Sample>]) -> Vec<Row> 
             version: pool.version,
             metric: sample.metric,
             unit: sample.unit,
+            cores,
+            rounds: runs.len(),
             median,
             min,
             max,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::machine::Cores;
 use crate::rounds::Row;
 
 /// The rows of one scenario as a table.
@@ -13,7 +14,15 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
         .iter()
         .take_while(|row| row.pool == first.pool)
         .collect();
-    let mut out = format!("### {}\n\n| pool |", first.title);
+    let cores = match first.cores {
+        None => "",
+        Some(Cores::Near) => ", cores near each other",
+        Some(Cores::Far) => ", cores far apart",
+    };
+    let mut out = format!(
+        "### {}\n\n{} rounds{cores}\n\n| pool |",
+        first.title, first.rounds
+    );
     for row in &metrics {
         let _ = write!(out, " {}, {} |", row.metric.replace('_', " "), row.unit);
     }

@@ -3,6 +3,7 @@
 
 mod connecting;
 mod contended;
+mod cores;
 mod uncontended;
 
 use std::future::Future;
@@ -81,13 +82,21 @@ impl Scenario {
         }
     }
 
+    /// Whether two threads write the same memory in it.
+    pub(crate) fn is_shared(self) -> bool {
+        matches!(
+            self,
+            Self::TwoTasks | Self::Tasks64On10 | Self::Tasks1000On10
+        )
+    }
+
     /// Runs it once.
     pub(crate) fn run<P: Peer>(self) -> Vec<Sample> {
         match self {
             Self::OneTask => uncontended::run::<P>(1),
-            Self::TwoTasks => uncontended::run::<P>(2),
-            Self::Tasks64On10 => contended::run::<P>(64, 10),
-            Self::Tasks1000On10 => contended::run::<P>(1_000, 10),
+            Self::TwoTasks => cores::on_two(|| uncontended::run::<P>(2)),
+            Self::Tasks64On10 => cores::on_two(|| contended::run::<P>(64, 10)),
+            Self::Tasks1000On10 => cores::on_two(|| contended::run::<P>(1_000, 10)),
             Self::SlowConnect => connecting::slow_connect::<P>(),
             Self::Impatient => connecting::impatient::<P>(),
         }

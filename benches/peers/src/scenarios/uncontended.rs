@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Sample, runtime, warm};
 use crate::peer::{Connects, Peer};
 
-const CYCLES: u32 = 200_000;
+const CYCLES: u32 = 400_000;
 
 /// `tasks` tasks, each on a thread of its own; nanoseconds per checkout and return of each.
 pub(super) fn run<P: Peer>(tasks: usize) -> Vec<Sample> {
