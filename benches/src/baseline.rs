@@ -9,6 +9,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::report::reports_in;
+use crate::table::grouped;
 
 /// Which direction is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +76,20 @@ impl fmt::Display for Regression {
             before,
             now,
         } = self;
-        write!(f, "{figure}: {before:.1} -> {now:.1}")?;
+        write!(f, "{figure}: {} -> {}", shown(*before), shown(*now))?;
         if *before > 0.0 {
             write!(f, " ({:+.1} %)", (now / before - 1.0) * 100.0)
         } else {
             Ok(())
         }
+    }
+}
+
+fn shown(value: f64) -> String {
+    if value < 1_000.0 {
+        format!("{value:.1}")
+    } else {
+        grouped(value.round())
     }
 }
 
@@ -105,27 +114,33 @@ pub fn compare(
 ) -> Result<Comparison, NothingToCompare> {
     let mut comparison = Comparison::default();
     for now in reports_in(now) {
-        let name = |key| {
-            now.get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let (scenario, backend) = (name("scenario"), name("backend"));
-        let before = reports_in(before)
-            .into_iter()
-            .find(|before| {
-                ["scenario", "backend"]
-                    .iter()
-                    .all(|key| before.get(key) == now.get(key))
-            })
-            .ok_or_else(|| NothingToCompare {
-                scenario: scenario.clone(),
-                backend,
-            })?;
-        comparison.add(&scenario, now, before, tolerance / 100.0);
+        let text = |key| now.get(key).and_then(Value::as_str).unwrap_or_default();
+        let scenario = text("scenario");
+        let before = report_of(before, scenario, text("backend"))?;
+        comparison.add(scenario, now, before, tolerance / 100.0);
     }
     Ok(comparison)
+}
+
+/// The baseline's report of a scenario; asked before a run, too, which is long.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn report_of<'a>(
+    baseline: &'a Value,
+    scenario: &str,
+    backend: &str,
+) -> Result<&'a Value, NothingToCompare> {
+    let is =
+        |report: &Value, key, value: &str| report.get(key).and_then(Value::as_str) == Some(value);
+    reports_in(baseline)
+        .into_iter()
+        .find(|report| is(report, "scenario", scenario) && is(report, "backend", backend))
+        .ok_or_else(|| NothingToCompare {
+            scenario: scenario.to_owned(),
+            backend: backend.to_owned(),
+        })
 }
 
 impl Comparison {
@@ -182,154 +197,4 @@ fn is_worse(worse: Worse, before: f64, now: f64, tolerance: f64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::{document, tests::report};
-    use serde_json::json;
-
-    fn baseline() -> Value {
-        document(&[report()]).unwrap()
-    }
-
-    fn with(pointer: &str, value: Value) -> Value {
-        let mut document = baseline();
-        *document.pointer_mut(pointer).unwrap() = value;
-        document
-    }
-
-    fn regressions(now: &Value, tolerance: f64) -> Vec<String> {
-        let comparison = compare(now, &baseline(), tolerance).unwrap();
-        comparison
-            .regressions
-            .into_iter()
-            .map(|regression| regression.figure)
-            .collect()
-    }
-
-    #[test]
-    fn a_report_is_not_worse_than_itself() {
-        let comparison = compare(&baseline(), &baseline(), 0.0).unwrap();
-        assert_eq!(
-            (comparison.regressions.len(), comparison.remarks.len()),
-            (0, 0)
-        );
-        assert_eq!(comparison.compared, FIGURES.len());
-    }
-
-    #[test]
-    fn every_figure_is_in_every_report() {
-        for (pointer, _) in FIGURES {
-            assert!(
-                baseline().pointer(pointer).is_some_and(Value::is_number),
-                "{pointer}"
-            );
-        }
-    }
-
-    #[test]
-    fn longer_is_worse_and_shorter_is_not() {
-        assert_eq!(
-            regressions(&with("/checkout_ns/p99", json!(331)), 10.0),
-            ["extreme checkout_ns.p99"]
-        );
-        assert!(regressions(&with("/checkout_ns/p99", json!(329)), 10.0).is_empty());
-        assert!(regressions(&with("/checkout_ns/p99", json!(1)), 10.0).is_empty());
-        assert_eq!(
-            regressions(&with("/bytes_per_connection", json!(120_000)), 10.0).len(),
-            1
-        );
-    }
-
-    #[test]
-    fn less_throughput_is_worse_and_more_is_not() {
-        let figure = "/checkouts_per_second";
-        assert_eq!(
-            regressions(&with(figure, json!(450)), 10.0),
-            ["extreme checkouts_per_second"]
-        );
-        assert!(regressions(&with(figure, json!(460)), 10.0).is_empty());
-        assert!(regressions(&with(figure, json!(5000)), 10.0).is_empty());
-        assert!(regressions(&with(figure, json!(400)), 30.0).is_empty());
-    }
-
-    #[test]
-    fn one_loss_more_is_worse_whatever_the_tolerance() {
-        assert_eq!(
-            regressions(&with("/leaked", json!(1)), 1000.0),
-            ["extreme leaked"]
-        );
-        assert_eq!(
-            regressions(&with("/timeouts", json!(1)), 1000.0),
-            ["extreme timeouts"]
-        );
-    }
-
-    #[test]
-    fn the_longest_sample_does_not_decide() {
-        assert!(regressions(&with("/checkout_ns/max", json!(1e9)), 10.0).is_empty());
-    }
-
-    #[test]
-    fn a_missing_figure_is_named_and_fails_nothing() {
-        let now = with("/rss_peak_bytes", Value::Null);
-        let comparison = compare(&now, &baseline(), 10.0).unwrap();
-        assert!(comparison.regressions.is_empty());
-        assert_eq!(
-            comparison.remarks,
-            ["extreme rss_peak_bytes: only in the baseline"]
-        );
-        let comparison = compare(&baseline(), &now, 10.0).unwrap();
-        assert_eq!(
-            comparison.remarks,
-            ["extreme rss_peak_bytes: not in the baseline"]
-        );
-    }
-
-    #[test]
-    fn where_nobody_waited_waits_are_not_compared() {
-        let mut before = with("/wait_ns/count", json!(0));
-        before["wait_ns"]["p99"] = json!(0);
-        let comparison = compare(&baseline(), &before, 10.0).unwrap();
-        assert!(comparison.regressions.is_empty());
-    }
-
-    #[test]
-    fn another_machine_or_configuration_is_remarked() {
-        let comparison = compare(&baseline(), &with("/machine/cores", json!(1000)), 10.0).unwrap();
-        assert_eq!(
-            comparison.remarks,
-            ["extreme: the baseline was made on another machine"]
-        );
-    }
-
-    #[test]
-    fn a_baseline_of_something_else_is_refused() {
-        let other = with("/scenario", json!("basic"));
-        let message = compare(&baseline(), &other, 10.0).unwrap_err().to_string();
-        assert!(message.contains("extreme"), "{message}");
-    }
-
-    #[test]
-    fn scenarios_of_several_are_matched_by_name() {
-        let mut basic = baseline();
-        basic["scenario"] = json!("basic");
-        basic["checkouts_per_second"] = json!(1e9);
-        let both = json!({ "reports": [basic, baseline()] });
-        assert!(
-            compare(&baseline(), &both, 10.0)
-                .unwrap()
-                .regressions
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn a_regression_says_by_how_much() {
-        let regression = Regression {
-            figure: "x".to_owned(),
-            before: 100.0,
-            now: 125.0,
-        };
-        assert_eq!(regression.to_string(), "x: 100.0 -> 125.0 (+25.0 %)");
-    }
-}
+mod tests;

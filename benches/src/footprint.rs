@@ -37,32 +37,20 @@ pub fn open_descriptors() -> Option<usize> {
     Some(directory?.count().saturating_sub(1))
 }
 
-/// How many descriptors lead to `file` or to what SQLite puts beside it (`-journal`, `-wal`, `-shm`),
-/// also when it has been deleted. `None` where the system does not tell.
+/// How many descriptors lead to `file`, also when it has been deleted. `None` where the system does
+/// not tell.
 pub fn descriptors_of(file: &Path) -> Option<usize> {
     let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let file = file.to_str()?;
     let links = fs::read_dir("/proc/self/fd").ok()?;
-    let target = |link: fs::DirEntry| fs::read_link(link.path()).ok();
-    Some(
-        links
-            .flatten()
-            .filter_map(target)
-            .filter(|target| leads_to(target, file))
-            .count(),
-    )
+    let targets = links
+        .flatten()
+        .filter_map(|link| fs::read_link(link.path()).ok());
+    Some(targets.filter(|target| leads_to(target, &file)).count())
 }
 
-fn leads_to(target: &Path, file: &str) -> bool {
-    target
-        .to_str()
-        .and_then(|target| target.strip_prefix(file))
-        .is_some_and(|rest| {
-            matches!(
-                rest.trim_end_matches(" (deleted)"),
-                "" | "-journal" | "-wal" | "-shm"
-            )
-        })
+fn leads_to(target: &Path, file: &Path) -> bool {
+    let deleted = || target.to_str()?.strip_suffix(" (deleted)").map(Path::new);
+    target == file || deleted() == Some(file)
 }
 
 #[cfg(test)]
@@ -88,29 +76,22 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn descriptors_of_a_file_and_its_companions_are_counted() {
+    fn descriptors_of_a_file_are_counted_and_no_others() {
         let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("data.db");
         let open = |name: &str| File::create(directory.path().join(name)).unwrap();
 
-        let database_twice = (open("data.db"), open("data.db"));
-        let beside = (
-            open("data.db-journal"),
-            open("data.db-wal"),
-            open("data.db-shm"),
-        );
-        let _others = (open("data.db2"), open("other.db"));
-        assert_eq!(descriptors_of(&database), Some(5));
+        let twice = (open("data.db"), open("data.db"));
+        let _others = (open("data.db-journal"), open("data.db2"), open("other.db"));
+        let file = directory.path().join("data.db");
+        assert_eq!(descriptors_of(&file), Some(2));
 
-        drop(beside);
-        assert_eq!(descriptors_of(&database), Some(2));
-        drop(database_twice);
-        assert_eq!(descriptors_of(&database), Some(0));
+        drop(twice);
+        assert_eq!(descriptors_of(&file), Some(0));
     }
 
     #[test]
     fn a_deleted_file_still_counts() {
-        let file = "/tmp/x/data.db";
+        let file = Path::new("/tmp/x/data.db");
         assert!(leads_to(Path::new("/tmp/x/data.db (deleted)"), file));
         assert!(!leads_to(Path::new("/tmp/x/data.database"), file));
     }

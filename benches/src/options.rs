@@ -3,20 +3,18 @@
 //! Nothing is decided here: an option left out stays `None`, and [`Plan`](crate::plan::Plan) fills
 //! in what the scenario takes for it.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
 use crate::period;
 
-/// Loads a connection pool with real connections and reports what it did.
-///
-/// Exit status: 0 when all is well; 1 when a connection, a descriptor or an answer was lost or a
-/// figure is worse than in the baseline; 2 when the run could not begin.
+/// The options; see `cargo load -- --help`.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "cargo load --", version, about, long_about = None, after_help = AFTER_HELP)]
+#[command(name = "cargo load --", version, about = ABOUT, long_about = None, after_help = AFTER_HELP)]
 pub struct Options {
     /// What to run
     #[arg(value_enum, default_value_t = Choice::Extreme)]
@@ -63,24 +61,50 @@ pub struct Options {
     pub tolerance: f64,
 }
 
+const ABOUT: &str = "Loads a connection pool with real connections and reports what it did";
+
 const AFTER_HELP: &str = "\
-basic      opens the connections, holds all, asks each a query, and does it again with them open
-sustained  works a pool for a while; percentiles for each second in the report
-extreme    10,000 connections, all held at the same time, then worked by 40,000 tasks
-all        one after another
+Exit status: 0 when all is well; 1 when a connection, a descriptor or an answer was lost, or a
+figure is worse than in the baseline; 2 when the run could not begin.
 
 TIME is 250ms, 30s, 5m, 1h or seconds. Options apply to every scenario that is run.";
+
+impl Options {
+    /// The command line that runs one of several scenarios alone and writes its report to `json`.
+    /// Comparing is left to who asked for all of them.
+    pub fn alone(&self, scenario: Scenario, json: &Path) -> Vec<OsString> {
+        let seconds = |time: Duration| OsString::from(format!("{}s", time.as_secs_f64()));
+        let number = |number: usize| OsString::from(number.to_string());
+        let options = [
+            ("--backend", Some(OsString::from(self.backend.to_string()))),
+            ("--connections", self.connections.map(number)),
+            ("--max-size", self.max_size.map(number)),
+            ("--workers", self.workers.map(number)),
+            ("--duration", self.duration.map(seconds)),
+            ("--hold", Some(seconds(self.hold))),
+            ("--url", self.url.as_ref().map(OsString::from)),
+            ("--json", Some(json.into())),
+        ];
+        let given = options
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let given = given.flat_map(|(name, value)| [OsString::from(name), value]);
+        std::iter::once(OsString::from(scenario.to_string()))
+            .chain(given)
+            .collect()
+    }
+}
 
 /// The scenarios a user can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Choice {
-    /// [`Scenario::Basic`].
+    /// Open the connections, hold all, ask each a query; then again with them open
     Basic,
-    /// [`Scenario::Sustained`].
+    /// Work a pool for a while; the report has percentiles for each stretch of time
     Sustained,
-    /// [`Scenario::Extreme`].
+    /// Hold 10,000 connections at the same time, then work them with 40,000 tasks
     Extreme,
-    /// Every scenario, one after another.
+    /// Each of them, one after another
     All,
 }
 
@@ -120,13 +144,13 @@ impl fmt::Display for Scenario {
 /// What the connections lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
-    /// A real file and SQLite.
+    /// SQLite on a real file
     Sqlite,
-    /// Nothing: connections that do nothing, so that the pool alone is measured.
+    /// Connections that do nothing: the pool alone is measured
     Memory,
-    /// PostgreSQL; not there yet.
+    /// PostgreSQL; not available yet
     Postgres,
-    /// MySQL or MariaDB; not there yet.
+    /// MySQL or MariaDB; not available yet
     Mysql,
 }
 
@@ -219,6 +243,22 @@ mod tests {
         assert_eq!(options.json, Some(PathBuf::from("out.json")));
         assert_eq!(options.baseline, Some(PathBuf::from("old.json")));
         assert!((options.tolerance - 25.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_scenario_alone_has_the_options_of_all() {
+        let mut options = parse(&["all", "--max-size", "20", "--hold", "5ms"]).unwrap();
+        let arguments = options.alone(Scenario::Sustained, Path::new("one.json"));
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(|argument| argument.to_str().unwrap())
+            .collect();
+        options.scenario = Choice::Sustained;
+        options.json = Some(PathBuf::from("one.json"));
+        assert_eq!(
+            format!("{:?}", parse(&arguments).unwrap()),
+            format!("{options:?}")
+        );
     }
 
     #[test]

@@ -43,10 +43,9 @@ pub fn render(report: &Report) -> String {
         ("  per second", grouped(report.checkouts_per_second.round())),
         (
             "  least / most of a task",
-            format!(
-                "{} / {}",
-                grouped(report.served.least),
-                grouped(report.served.most)
+            report.served.map_or_else(
+                || "-".to_owned(),
+                |served| format!("{} / {}", grouped(served.least), grouped(served.most)),
             ),
         ),
         (
