@@ -267,10 +267,6 @@ impl PoolConfig {
     ///
     /// `min_size_is_given` says whether somebody chose `min_size`: the default gives way to a
     /// smaller `max_size`, for a user who sets only that has made no mistake.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the builder that calls it is being written")
-    )]
     pub(crate) fn checked(mut self, min_size_is_given: bool) -> Result<Self, ConfigError> {
         self.settle(min_size_is_given);
         self.validate().map(|()| self)

@@ -29,6 +29,7 @@
 
 use std::marker::PhantomData;
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::sync::AtomicPtr;
@@ -36,7 +37,8 @@ use super::sync::AtomicPtr;
 /// A place for one `Box<T>`, or a plug.
 pub(crate) struct Berth<T> {
     at: AtomicPtr<T>,
-    owns: PhantomData<Box<T>>,
+    /// Owned by one side at a time, as in a lock.
+    owns: PhantomData<Mutex<Box<T>>>,
 }
 
 /// What became of an item that was to be parked.

@@ -27,8 +27,14 @@ impl Capacity {
         Self { min, max, max_connecting, total: 0, opening: 0, closing: 0, failing: false }
     }
 
+    #[cfg(test)]
     pub(crate) fn total(&self) -> usize {
         self.total
+    }
+
+    /// Connects planned or under way.
+    pub(crate) fn opening(&self) -> usize {
+        self.opening
     }
 
     /// Connections that are not being closed.

@@ -34,9 +34,15 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct Exchange<T> {
     pub(crate) shards: Shards<T>,
     line: CachePadded<Mutex<Line<T>>>,
-    /// How many wait, for readers without the lock; written under it.
+    tally: CachePadded<Tally>,
+}
+
+/// Figures for readers without the lock; written under it.
+struct Tally {
     waiting: AtomicUsize,
     peak_waiting: AtomicUsize,
+    min: AtomicUsize,
+    max: AtomicUsize,
 }
 
 /// What the lock guards.
@@ -50,6 +56,9 @@ pub(crate) struct Line<T> {
 /// An item that leads to the exchange it belongs to.
 pub(crate) trait Member: Sized {
     fn exchange(&self) -> &Exchange<Self>;
+
+    /// It goes from hand to hand now, and is not idle in between.
+    fn on_hand_over(&self);
 }
 
 impl<T: Member> Homing for T {
@@ -98,12 +107,17 @@ impl<T> Stay<T> {
 
 impl<T: Member> Exchange<T> {
     pub(crate) fn new(shards: Shards<T>, capacity: Capacity) -> Self {
+        let tally = Tally {
+            waiting: AtomicUsize::new(0),
+            peak_waiting: AtomicUsize::new(0),
+            min: AtomicUsize::new(capacity.min),
+            max: AtomicUsize::new(capacity.max),
+        };
         let line = Line { queue: Queue::new(), capacity, closed: false, plugged: false };
         Self {
             shards,
             line: CachePadded::new(Mutex::new(line)),
-            waiting: AtomicUsize::new(0),
-            peak_waiting: AtomicUsize::new(0),
+            tally: CachePadded::new(tally),
         }
     }
 
@@ -158,10 +172,13 @@ impl<T: Member> Exchange<T> {
             // The item is laid in without the lock: the ticket was ours alone once it was called.
             match next {
                 Next::Refuse(refusal) => return Err((item, refusal)),
-                Next::Serve(ticket) => match ticket.serve(item) {
-                    Ok(()) => return Ok(()),
-                    Err(unserved) => item = unserved,
-                },
+                Next::Serve(ticket) => {
+                    item.on_hand_over();
+                    match ticket.serve(item) {
+                        Ok(()) => return Ok(()),
+                        Err(unserved) => item = unserved,
+                    }
+                }
                 Next::Settle => match settle(item) {
                     Settled::Idle => return Ok(()),
                     Settled::Plugged(unsettled) => item = unsettled,
@@ -189,8 +206,8 @@ impl<T: Member> Exchange<T> {
         let ticket = Arc::new(Ticket::new());
         let place = line.queue.join(Arc::clone(&ticket), at_front);
         let waiting = line.queue.len();
-        self.waiting.store(waiting, Relaxed);
-        self.peak_waiting.fetch_max(waiting, Relaxed);
+        self.tally.waiting.store(waiting, Relaxed);
+        self.tally.peak_waiting.fetch_max(waiting, Relaxed);
         let connects = line.capacity.plan(waiting);
         Joined::Waiting { stay: Stay { ticket, place }, connects }
     }
@@ -222,7 +239,7 @@ impl<T: Member> Exchange<T> {
                 line.capacity.closing();
             }
             let dismissed: Vec<_> = std::iter::from_fn(|| line.queue.call()).collect();
-            self.waiting.store(0, Relaxed);
+            self.tally.waiting.store(0, Relaxed);
             (drained, dismissed)
         };
         for ticket in dismissed {
@@ -236,6 +253,8 @@ impl<T: Member> Exchange<T> {
     pub(crate) fn resize(&self, change: impl FnOnce(&mut Capacity)) -> (Vec<Box<T>>, usize) {
         let mut line = self.lock();
         change(&mut line.capacity);
+        self.tally.min.store(line.capacity.min, Relaxed);
+        self.tally.max.store(line.capacity.max, Relaxed);
         let mut surplus = Vec::new();
         if !line.closed && line.queue.is_empty() {
             let too_many = line.capacity.surplus();
@@ -266,10 +285,60 @@ impl<T: Member> Exchange<T> {
         (result, line.capacity.plan(waiting))
     }
 
+    /// Takes slots for as many connects as `wanted` says, as far as the limits allow; they are to
+    /// be begun.
+    pub(crate) fn take_capacity(&self, wanted: impl FnOnce(&Capacity) -> usize) -> usize {
+        let mut line = self.lock();
+        if line.closed {
+            return 0;
+        }
+        let wanted = wanted(&line.capacity);
+        line.capacity.take(wanted)
+    }
+
+    /// Connections that are not being closed, and the minimum.
+    pub(crate) fn live_and_min(&self) -> (usize, usize) {
+        let line = self.lock();
+        (line.capacity.live(), line.capacity.min)
+    }
+
+    /// Connects fail: one at a time from now on.
+    pub(crate) fn connects_fail(&self) {
+        self.lock().capacity.failing = true;
+    }
+
+    /// Whether one connect is planned or under way, and no more.
+    pub(crate) fn is_only_connect(&self) -> bool {
+        self.lock().capacity.opening() == 1
+    }
+
+    /// An item that is out is going to be closed.
+    pub(crate) fn announce_closing(&self) {
+        let mut line = self.lock();
+        line.capacity.closing();
+        self.balance(&mut line);
+    }
+
+    /// The minimum and the maximum.
+    pub(crate) fn limits(&self) -> (usize, usize) {
+        (self.tally.min.load(Relaxed), self.tally.max.load(Relaxed))
+    }
+
+    /// Gives the slot of a connect back that came to nothing, and lets those who wait look for
+    /// somebody else to connect.
+    pub(crate) fn abandon_connect(&self) {
+        {
+            let mut line = self.lock();
+            line.capacity.not_opened();
+            self.balance(&mut line);
+        }
+        self.wake_all();
+    }
+
     /// Whether a planned connect is still called for; if not, its slot is to be given
     /// back.
     pub(crate) fn confirm_connect(&self, whatever_the_demand: bool) -> bool {
-        let mut line = self.lock();
+        let line = self.lock();
         let waiting = line.queue.len();
         !line.closed && (whatever_the_demand || line.capacity.still_wanted(waiting))
     }
@@ -282,13 +351,9 @@ impl<T: Member> Exchange<T> {
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
     /// How many wait now, and how many have at most.
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        (self.waiting.load(Relaxed), self.peak_waiting.load(Relaxed))
+        (self.tally.waiting.load(Relaxed), self.tally.peak_waiting.load(Relaxed))
     }
 
     fn lock(&self) -> MutexGuard<'_, Line<T>> {
@@ -297,7 +362,7 @@ impl<T: Member> Exchange<T> {
 
     /// Restores the invariant after the queue or the capacity changed.
     fn balance(&self, line: &mut Line<T>) {
-        self.waiting.store(line.queue.len(), Relaxed);
+        self.tally.waiting.store(line.queue.len(), Relaxed);
         let surplus = line.capacity.surplus() > 0;
         let plug = line.closed || surplus || !line.queue.is_empty();
         if line.plugged && !plug {

@@ -39,14 +39,16 @@ pub(crate) struct Record {
     opened_at: AtomicU64,
     /// When its lifetime ends; [`Nanos::MAX`] for never.
     expires_at: AtomicU64,
+    /// When it last proved to work while idle.
+    proved_at: AtomicU64,
     /// How many checkouts it has served.
     uses: AtomicU64,
     /// Where it was last checked out.
     site: AtomicCell<Option<&'static Location<'static>>>,
     /// Whether a connection to follow it has been ordered.
     pub(crate) succeeded: AtomicBool,
-    /// Whether its present holder has been reported as a leak.
-    pub(crate) reported: AtomicBool,
+    /// The use that has been reported as a leak, counted as in `uses`.
+    pub(crate) reported_use: AtomicU64,
     pub(crate) interrupter: OnceLock<Interrupter>,
 }
 
@@ -59,10 +61,11 @@ impl Record {
             since: AtomicU64::new(now << 2),
             opened_at: AtomicU64::new(0),
             expires_at: AtomicU64::new(Nanos::MAX),
+            proved_at: AtomicU64::new(0),
             uses: AtomicU64::new(0),
             site: AtomicCell::new(None),
             succeeded: AtomicBool::new(false),
-            reported: AtomicBool::new(false),
+            reported_use: AtomicU64::new(0),
             interrupter: OnceLock::new(),
         }
     }
@@ -100,6 +103,22 @@ impl Record {
             _ => Phase::Busy,
         };
         (phase, since >> 2)
+    }
+
+    /// Whether it goes from its connect to its first user.
+    pub(crate) fn is_brand_new(&self) -> bool {
+        self.uses() == 0 && self.phase().0 == Phase::Busy
+    }
+
+    /// It has just answered.
+    pub(crate) fn prove(&self, now: Nanos) {
+        self.proved_at.store(now, Relaxed);
+    }
+
+    /// Since when an idle connection has not been seen to work.
+    #[inline]
+    pub(crate) fn unproved_since(&self) -> Nanos {
+        self.phase().1.max(self.proved_at.load(Relaxed))
     }
 
     pub(crate) fn opened_at(&self) -> Nanos {

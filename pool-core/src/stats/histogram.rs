@@ -35,6 +35,7 @@ const WIDTH_BITS: usize = 5;
 /// The number of bits of the largest value that is told apart.
 const VALUE_BITS: usize = 42;
 const PAGES: usize = VALUE_BITS - WIDTH_BITS + 1;
+#[cfg(test)]
 const BUCKETS: usize = PAGES * WIDTH;
 const LARGEST: u64 = (1 << VALUE_BITS) - 1;
 
@@ -76,31 +77,90 @@ impl Histogram {
         page[bucket].fetch_add(times, Relaxed);
     }
 
-    /// What was recorded until now, and `zeroes` times more that took no time.
+    /// What was recorded until now.
+    pub(crate) fn summary(&self) -> LatencySummary {
+        self.summary_with(|_| 0)
+    }
+
+    /// What was recorded until now, as part of `total`: the rest took no time.
     ///
     /// What nobody waited for need not be recorded one by one: it is counted where it happens and
     /// added when somebody reads.
-    pub(crate) fn summary(&self, zeroes: u64) -> LatencySummary {
-        let mut counts = [0; BUCKETS];
-        for (page, counts) in self.pages.iter().zip(counts.chunks_exact_mut(WIDTH)) {
-            if let Some(page) = page.get() {
-                for (count, bucket) in counts.iter_mut().zip(page.iter()) {
-                    *count = bucket.load(Relaxed);
-                }
+    pub(crate) fn summary_of(&self, total: u64) -> LatencySummary {
+        self.summary_with(|recorded| total.saturating_sub(recorded))
+    }
+
+    fn summary_with(&self, zeroes: impl FnOnce(u64) -> u64) -> LatencySummary {
+        let mut recorded = 0_u64;
+        let mut twice_the_sum = 0_u128;
+        let mut last = 0;
+        for (index, count) in self.buckets() {
+            let (low, high) = edges(index);
+            recorded = recorded.saturating_add(count);
+            twice_the_sum += u128::from(low + high) * u128::from(count);
+            last = index;
+        }
+        let zeroes = zeroes(recorded);
+        let count = recorded.saturating_add(zeroes);
+        if count == 0 {
+            return LatencySummary::default();
+        }
+        // A value may be in its bucket before this thread sees the maximum it has raised.
+        let max = self.max.load(Relaxed).max(edges(last).0);
+        let time = |nanos: u64| Duration::from_nanos(nanos.min(max));
+        let [p50, p95, p99, p999] = self.quantiles(zeroes, count).map(time);
+        let mean = u64::try_from(twice_the_sum / 2 / u128::from(count)).unwrap_or(LARGEST);
+        LatencySummary {
+            count,
+            mean: time(mean),
+            p50,
+            p95,
+            p99,
+            p999,
+            max: Duration::from_nanos(max),
+        }
+    }
+
+    /// The buckets that are not empty, by index.
+    fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
+        let pages = self.pages.iter().enumerate();
+        let live = pages.filter_map(|(number, page)| Some((number, page.get()?)));
+        live.flat_map(|(number, page)| {
+            let counts = page.iter().map(|bucket| bucket.load(Relaxed)).enumerate();
+            counts.map(move |(bucket, count)| (number * WIDTH + bucket, count))
+        })
+        .filter(|(_, count)| *count > 0)
+    }
+
+    /// For each quantile the upper edge of the bucket in which the smallest value lies that is no
+    /// less than its share of all. Buckets only grow, so what was counted before is found.
+    fn quantiles(&self, zeroes: u64, count: u64) -> [u64; 4] {
+        let ranks = [500, 950, 990, 999]
+            .map(|permille| (u128::from(count) * permille).div_ceil(1000));
+        let mut found = [LARGEST; 4];
+        let mut next = 0;
+        let mut seen = u128::from(zeroes);
+        while next < 4 && seen >= ranks[next] {
+            found[next] = 0;
+            next += 1;
+        }
+        for (index, count) in self.buckets() {
+            seen += u128::from(count);
+            while next < 4 && seen >= ranks[next] {
+                found[next] = edges(index).1;
+                next += 1;
+            }
+            if next == 4 {
+                break;
             }
         }
-        counts[0] = u64::saturating_add(counts[0], zeroes);
-        Counts {
-            counts,
-            max: self.max.load(Relaxed),
-        }
-        .summary()
+        found
     }
 }
 
 impl fmt::Debug for Histogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Histogram").field(&self.summary(0)).finish()
+        f.debug_tuple("Histogram").field(&self.summary()).finish()
     }
 }
 
@@ -121,63 +181,6 @@ fn edges(index: usize) -> (u64, u64) {
     let first = if page == 0 { 0 } else { WIDTH as u64 };
     let low = (first + bucket) << shift;
     (low, low + (1 << shift) - 1)
-}
-
-/// The buckets as they were read once, so that every figure is of the same values.
-struct Counts {
-    counts: [u64; BUCKETS],
-    max: u64,
-}
-
-impl Counts {
-    fn summary(&self) -> LatencySummary {
-        let count: u64 = self.counts.iter().sum();
-        let (Some(last), true) = (self.counts.iter().rposition(|&count| count > 0), count > 0)
-        else {
-            return LatencySummary::default();
-        };
-        // A value may be in its bucket before this thread sees the maximum it has raised.
-        let max = self.max.max(edges(last).0);
-        let quantile = |permille| Duration::from_nanos(self.quantile(permille, count).min(max));
-        LatencySummary {
-            count,
-            mean: Duration::from_nanos(self.mean(count).min(max)),
-            p50: quantile(500),
-            p95: quantile(950),
-            p99: quantile(990),
-            p999: quantile(999),
-            max: Duration::from_nanos(max),
-        }
-    }
-
-    /// The upper edge of the bucket in which the smallest value lies that is no less than this
-    /// share of all.
-    fn quantile(&self, permille: u64, count: u64) -> u64 {
-        let rank = (u128::from(count) * u128::from(permille)).div_ceil(1000);
-        let mut seen: u128 = 0;
-        for (index, count) in self.counts.iter().enumerate() {
-            seen += u128::from(*count);
-            if seen >= rank {
-                return edges(index).1;
-            }
-        }
-        LARGEST
-    }
-
-    fn mean(&self, count: u64) -> u64 {
-        let buckets = self
-            .counts
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0);
-        let twice: u128 = buckets
-            .map(|(index, count)| {
-                let (low, high) = edges(index);
-                u128::from(low + high) * u128::from(*count)
-            })
-            .sum();
-        u64::try_from(twice / 2 / u128::from(count)).unwrap_or(LARGEST)
-    }
 }
 
 #[cfg(test)]
@@ -223,12 +226,12 @@ mod tests {
 
     #[test]
     fn nothing_recorded_is_all_zero() {
-        assert_eq!(Histogram::new().summary(0), LatencySummary::default());
+        assert_eq!(Histogram::new().summary(), LatencySummary::default());
     }
 
     #[test]
     fn what_always_takes_the_same_time_is_told_exactly() {
-        let summary = recorded([123_457; 1000]).summary(0);
+        let summary = recorded([123_457; 1000]).summary();
         assert_eq!(summary.p50, Duration::from_nanos(123_457));
         assert_eq!(summary.p999, summary.max);
         assert_eq!(summary.count, 1000);
@@ -237,9 +240,9 @@ mod tests {
     #[test]
     fn a_duration_beyond_the_last_bucket_counts_there_and_is_exact_as_maximum() {
         let histogram = recorded([0, LARGEST + 7]);
-        assert_eq!(histogram.summary(0).max, Duration::from_nanos(LARGEST + 7));
+        assert_eq!(histogram.summary().max, Duration::from_nanos(LARGEST + 7));
         histogram.record(Duration::from_secs(u64::MAX / 7));
-        let summary = histogram.summary(0);
+        let summary = histogram.summary();
         assert_eq!(summary.count, 3);
         assert_eq!(summary.p99, Duration::from_nanos(LARGEST));
         assert_eq!(summary.max, Duration::from_nanos(u64::MAX));
@@ -247,9 +250,9 @@ mod tests {
 
     #[test]
     fn a_value_seen_before_the_maximum_it_raised_is_within_the_maximum_told() {
-        let mut counts = [0; BUCKETS];
-        counts[100] = 1;
-        let summary = Counts { counts, max: 3 }.summary();
+        let histogram = recorded([edges(100).0]);
+        histogram.max.store(3, Relaxed);
+        let summary = histogram.summary();
         assert_eq!(summary.max, Duration::from_nanos(edges(100).0));
         assert_eq!(summary.p50, summary.max);
     }
@@ -257,12 +260,12 @@ mod tests {
     #[test]
     fn what_took_no_time_is_counted_when_somebody_reads() {
         let histogram = recorded([1_000_000; 10]);
-        let summary = histogram.summary(90);
+        let summary = histogram.summary_of(100);
         assert_eq!(summary.count, 100);
         assert_eq!(summary.p50, Duration::ZERO);
         assert_eq!(summary.p95, Duration::from_millis(1));
         assert!(summary.mean.abs_diff(Duration::from_micros(100)) < Duration::from_micros(2));
-        assert_eq!(Histogram::new().summary(5).count, 5);
+        assert_eq!(Histogram::new().summary_of(5).count, 5);
     }
 
     #[test]
@@ -270,14 +273,14 @@ mod tests {
         let sampled = Histogram::new();
         sampled.record_n(Duration::from_micros(5), 64);
         sampled.record_n(Duration::from_secs(5), 0);
-        assert_eq!(sampled.summary(0), recorded([5000; 64]).summary(0));
+        assert_eq!(sampled.summary(), recorded([5000; 64]).summary());
     }
 
     #[test]
     fn counts_near_the_end_of_their_range_do_not_overflow() {
         let histogram = Histogram::new();
         histogram.record_n(Duration::from_secs(3600), u64::MAX / 2);
-        let summary = histogram.summary(u64::MAX / 2);
+        let summary = histogram.summary_of(u64::MAX - 1);
         assert_eq!(summary.count, u64::MAX - 1);
         assert_eq!(summary.p50, Duration::ZERO);
         assert_eq!(summary.p95, Duration::from_secs(3600));
@@ -300,14 +303,14 @@ mod tests {
                     for step in 0..10_000 {
                         histogram.record(Duration::from_nanos(thread * step));
                         if step % 1000 == 0 {
-                            let summary = histogram.summary(0);
+                            let summary = histogram.summary();
                             assert!(summary.p999 <= summary.max, "{summary}");
                         }
                     }
                 });
             }
         });
-        let summary = histogram.summary(0);
+        let summary = histogram.summary();
         assert_eq!(summary.count, 40_000);
         assert_eq!(summary.max, Duration::from_nanos(4 * 9_999));
     }
@@ -334,7 +337,7 @@ mod tests {
             for value in &values {
                 other.record(*value).unwrap();
             }
-            let summary = recorded(values.iter().copied()).summary(0);
+            let summary = recorded(values.iter().copied()).summary();
             let max = values.iter().copied().max().unwrap_or(0);
             prop_assert_eq!(summary.count, other.len());
             prop_assert_eq!(summary.max, Duration::from_nanos(max));
@@ -351,7 +354,7 @@ mod tests {
         fn a_quantile_is_never_below_the_truth(
             mut values in proptest::collection::vec(nanos(), 1..500),
         ) {
-            let summary = recorded(values.iter().copied()).summary(0);
+            let summary = recorded(values.iter().copied()).summary();
             values.sort_unstable();
             for (told, permille) in [(summary.p50, 500), (summary.p99, 990), (summary.p999, 999)] {
                 let rank = (values.len() * permille).div_ceil(1000);
