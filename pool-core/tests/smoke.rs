@@ -1,3 +1,4 @@
+//! Smoke.
 use pool_core::*; use pool_core::testing::*; use std::time::Duration;
 #[tokio::test]
 async fn smoke() {

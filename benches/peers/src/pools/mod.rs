@@ -8,6 +8,7 @@ mod deadpool;
     reason = "its successor is `asyncband`; its figures are still published"
 )]
 mod fastpool;
+mod ours;
 
 use crate::peer::Peer;
 use crate::scenarios::{Sample, Scenario};
@@ -22,6 +23,7 @@ pub(crate) struct Contender {
 /// Every pool, this one first.
 pub(crate) fn all() -> Vec<Contender> {
     vec![
+        contender::<ours::Ours>(),
         contender::<asyncband::Asyncband>(),
         contender::<deadpool::Deadpool>(),
         contender::<fastpool::Fastpool>(),
