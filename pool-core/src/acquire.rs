@@ -2,23 +2,22 @@
 
 use std::future::Future;
 use std::panic::Location;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-use tokio::time::Instant;
 
 use crate::error::{Error, Stage};
 use crate::guard::PooledConnection;
-use crate::inner::Inner;
 use crate::inner::bounded::{Failure, caught_now};
-use crate::inner::care::{Care, Tending};
-use crate::inner::clock::Nanos;
+use crate::inner::care::{Care, Tended, Tending};
+use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
-use crate::inner::exchange::{Joined, Stay};
+use crate::inner::exchange::Joined;
+use crate::inner::{Inner, between};
 use crate::manager::{Condition, Manager};
 use crate::stats::{CloseReason, count};
+use crate::waiting::{Waited, Waiting};
 
 /// Where in the user's code a checkout was made.
 pub(crate) type Site = &'static Location<'static>;
@@ -45,7 +44,9 @@ impl<M: Manager> Inner<M> {
     /// Takes what is idle; no lock, no clock, no allocation.
     #[inline]
     pub(crate) fn look(&self, site: Site) -> Look<M> {
-        let Some(taken) = self.exchange.take() else { return Look::Nothing };
+        let Some(taken) = self.exchange.take() else {
+            return Look::Nothing;
+        };
         let mut entry = taken.item;
         if taken.new_low {
             self.note_active();
@@ -93,25 +94,133 @@ pub(crate) async fn wait<M: Manager>(
     site: Site,
 ) -> Result<PooledConnection<M>, Error<M::Error>> {
     inner.attend();
-    let began = Instant::now();
-    let mut stage = Stage::Wait;
-    let served = {
-        let serve = serve(inner, first, site, &mut stage);
-        match patience.and_then(|patience| began.checked_add(patience)) {
-            None => Ok(serve.await),
-            Some(deadline) => tokio::time::timeout_at(deadline, serve).await,
-        }
+    let began = inner.dial.clock.exact();
+    let deadline = patience.map_or(Nanos::MAX, |patience| began.saturating_add(nanos(patience)));
+    let patience = Patience {
+        inner,
+        began,
+        deadline,
     };
-    let waited = began.elapsed();
-    match served {
-        Ok(result) => {
-            if result.is_ok() {
-                inner.counters.wait.record(waited);
-                inner.note_active();
+    patience.serve(first, site).await
+}
+
+/// One checkout that waits.
+struct Patience<'a, M: Manager> {
+    inner: &'a Arc<Inner<M>>,
+    began: Nanos,
+    /// One for all stages; [`Nanos::MAX`] for none.
+    deadline: Nanos,
+}
+
+impl<M: Manager> Patience<'_, M> {
+    async fn serve(
+        &self,
+        mut look: Look<M>,
+        site: Site,
+    ) -> Result<PooledConnection<M>, Error<M::Error>> {
+        let inner = self.inner;
+        let mut failures = 0;
+        let mut served_before = false;
+        loop {
+            let (entry, fitness) = match look {
+                Look::Ready(conn) => {
+                    self.record(inner.dial.clock.exact());
+                    return Ok(conn);
+                }
+                Look::Unready(entry, fitness) => (entry, fitness),
+                Look::Nothing => {
+                    let mut entry = self.stand_in_line(served_before).await?;
+                    let now = inner.dial.clock.exact();
+                    let brand_new = entry.slot.record.is_brand_new();
+                    match inner.fitness(&mut entry, now) {
+                        Fitness::Ready => return Ok(self.hand_out(entry, now, site)),
+                        // Straight from its connect, it has proved itself even to `Always`.
+                        Fitness::Needs(Care::Validate) if brand_new => {
+                            return Ok(self.hand_out(entry, now, site));
+                        }
+                        unready => (entry, unready),
+                    }
+                }
+            };
+            served_before = true;
+            match fitness {
+                Fitness::Ready => unreachable!("what is ready is handed out"),
+                Fitness::Unfit(reason) => Inner::close_entry(entry, reason),
+                Fitness::Needs(care) => match self.tend(entry, care).await? {
+                    Ok(entry) => {
+                        let now = inner.dial.clock.exact();
+                        return Ok(self.hand_out(entry, now, site));
+                    }
+                    Err(failure) => {
+                        failures += 1;
+                        if failures > inner.exchange.limits().1 {
+                            return Err(given_up(care, failure));
+                        }
+                    }
+                },
             }
-            result
+            look = inner.look(site);
         }
-        Err(_) => Err(timed_out(inner, stage, waited)),
+    }
+
+    async fn stand_in_line(&self, at_front: bool) -> Result<Box<Entry<M>>, Error<M::Error>> {
+        let inner = self.inner;
+        let alarm_at = inner.alarm_for(self.deadline, self.began);
+        match inner
+            .exchange
+            .join(at_front, inner.config.max_waiting, alarm_at)
+        {
+            Joined::Served(entry) => Ok(entry),
+            Joined::Closed => Err(Error::Closed),
+            Joined::Full => {
+                count(&inner.counters.refused);
+                Err(Error::Overloaded {
+                    snapshot: inner.snapshot(),
+                })
+            }
+            Joined::Waiting { stay, connects } => {
+                if alarm_at == Nanos::MAX {
+                    inner.host.call.notify_one();
+                }
+                inner.note_active();
+                inner.begin_connects(connects);
+                inner.connecting.on_demand();
+                match Waiting::new(inner, stay, self.deadline, alarm_at).await {
+                    Waited::Served(entry) => Ok(entry),
+                    Waited::Dismissed => Err(Error::Closed),
+                    Waited::TimedOut => Err(self.timed_out(Stage::Wait)),
+                }
+            }
+        }
+    }
+
+    async fn tend(&self, entry: Box<Entry<M>>, care: Care) -> Result<Tended<M>, Error<M::Error>> {
+        let tending = Tending::new(entry, care);
+        if self.deadline == Nanos::MAX {
+            return Ok(tending.await);
+        }
+        let deadline = self.inner.dial.clock.instant(self.deadline);
+        let tended = tokio::time::timeout_at(deadline, tending).await;
+        tended.map_err(|_| self.timed_out(care.stage()))
+    }
+
+    fn hand_out(&self, entry: Box<Entry<M>>, now: Nanos, site: Site) -> PooledConnection<M> {
+        self.record(now);
+        let tick = self.inner.dial.clock.coarse().unwrap_or(now);
+        self.inner.hand_out(entry, tick, site)
+    }
+
+    fn record(&self, now: Nanos) {
+        self.inner.counters.wait.record(between(self.began, now));
+    }
+
+    #[cold]
+    fn timed_out(&self, stage: Stage) -> Error<M::Error> {
+        timed_out(
+            self.inner,
+            stage,
+            between(self.began, self.inner.dial.clock.exact()),
+        )
     }
 }
 
@@ -125,58 +234,10 @@ fn timed_out<M: Manager>(inner: &Inner<M>, stage: Stage, waited: Duration) -> Er
         other => other,
     };
     tracing::debug!(pool = %inner.name, ?waited, %stage, %snapshot, "checkout timed out");
-    Error::Timeout { stage, waited, snapshot }
-}
-
-async fn serve<M: Manager>(
-    inner: &Arc<Inner<M>>,
-    mut look: Look<M>,
-    site: Site,
-    stage: &mut Stage,
-) -> Result<PooledConnection<M>, Error<M::Error>> {
-    let mut failures = 0;
-    let mut served_before = false;
-    loop {
-        let (entry, fitness) = match look {
-            Look::Ready(conn) => return Ok(conn),
-            Look::Unready(entry, fitness) => (entry, fitness),
-            Look::Nothing => {
-                let mut entry = stand_in_line(inner, served_before).await?;
-                let fitness = match inner.fitness(&mut entry, inner.dial.clock.exact()) {
-                    // Straight from its connect, it has proved itself even to `Always`.
-                    Fitness::Needs(Care::Validate) if entry.slot.record.is_brand_new() => {
-                        Fitness::Ready
-                    }
-                    other => other,
-                };
-                (entry, fitness)
-            }
-        };
-        served_before = true;
-        match fitness {
-            Fitness::Ready => {
-                let now = inner.dial.clock.coarse().unwrap_or_else(|| inner.wind_up());
-                return Ok(inner.hand_out(entry, now, site));
-            }
-            Fitness::Unfit(reason) => Inner::close_entry(entry, reason),
-            Fitness::Needs(care) => {
-                *stage = care.stage();
-                match Tending::new(entry, care).await {
-                    Ok(entry) => {
-                        let now = inner.dial.clock.exact();
-                        return Ok(inner.hand_out(entry, now, site));
-                    }
-                    Err(failure) => {
-                        failures += 1;
-                        if failures > inner.exchange.limits().1 {
-                            return Err(given_up(care, failure));
-                        }
-                    }
-                }
-                *stage = Stage::Wait;
-            }
-        }
-        look = inner.look(site);
+    Error::Timeout {
+        stage,
+        waited,
+        snapshot,
     }
 }
 
@@ -187,68 +248,10 @@ fn given_up<E: std::error::Error + 'static>(care: Care, failure: Failure<E>) -> 
         (Failure::Failed(error), Care::Recycle) => Error::Recycle(error),
         (Failure::Panicked, care) => Error::Panicked(care.stage()),
         (Failure::Closed, _) => Error::Closed,
-        (Failure::TimedOut(limit), care) => Error::Unanswered { stage: care.stage(), limit },
-    }
-}
-
-async fn stand_in_line<M: Manager>(
-    inner: &Arc<Inner<M>>,
-    at_front: bool,
-) -> Result<Box<Entry<M>>, Error<M::Error>> {
-    match inner.exchange.join(at_front, inner.config.max_waiting) {
-        Joined::Served(entry) => Ok(entry),
-        Joined::Closed => Err(Error::Closed),
-        Joined::Full => {
-            count(&inner.counters.refused);
-            Err(Error::Overloaded { snapshot: inner.snapshot() })
-        }
-        Joined::Waiting { stay, connects } => {
-            inner.begin_connects(connects);
-            inner.connecting.on_demand();
-            Waiting { inner, stay: Some(stay), was_polled: false }.await.ok_or(Error::Closed)
-        }
-    }
-}
-
-/// A stay in the queue; dropped, it passes on what was meant for it.
-struct Waiting<'a, M: Manager> {
-    inner: &'a Arc<Inner<M>>,
-    stay: Option<Stay<Entry<M>>>,
-    was_polled: bool,
-}
-
-impl<M: Manager> Future for Waiting<'_, M> {
-    /// `None` when the pool was closed.
-    type Output = Option<Box<Entry<M>>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let stay = self.stay.as_ref().expect("not polled again when ready");
-        match stay.poll(cx) {
-            Poll::Ready(served) => {
-                // Whoever is served or dismissed is no longer in the queue.
-                self.stay = None;
-                Poll::Ready(served)
-            }
-            Poll::Pending => {
-                if self.was_polled {
-                    // Woken without being served: a task the pool relied on may be gone.
-                    self.inner.attend();
-                    self.inner.replenish();
-                }
-                self.was_polled = true;
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl<M: Manager> Drop for Waiting<'_, M> {
-    fn drop(&mut self) {
-        if let Some(stay) = self.stay.take() {
-            if let Err(refused) = self.inner.exchange.leave(stay) {
-                Inner::close_refused(refused);
-            }
-        }
+        (Failure::TimedOut(limit), care) => Error::Unanswered {
+            stage: care.stage(),
+            limit,
+        },
     }
 }
 
@@ -276,10 +279,10 @@ pub(crate) fn at_once<M: Manager>(
             Look::Ready(conn) => return Ok(Some(conn)),
             Look::Unready(entry, Fitness::Needs(care)) => {
                 // What answers at once is served; the rest goes on in the background.
-                let _runtime = inner.host.handle();
-                let mut tending = Tending::new(entry, care);
-                let mut cx = Context::from_waker(std::task::Waker::noop());
-                match Pin::new(&mut tending).poll(&mut cx) {
+                let runtime = inner.host.handle();
+                let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
+                let tending = pin!(Tending::new(entry, care));
+                match tending.poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(Ok(entry)) => {
                         let now = inner.dial.clock.exact();
                         return Ok(Some(inner.hand_out(entry, now, site)));

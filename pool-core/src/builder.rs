@@ -39,7 +39,11 @@ macro_rules! setters {
 
 impl<M: Manager> PoolBuilder<M> {
     pub(crate) fn new(manager: M) -> Self {
-        Self { manager, config: PoolConfig::default(), min_size_is_given: false }
+        Self {
+            manager,
+            config: PoolConfig::default(),
+            min_size_is_given: false,
+        }
     }
 
     /// Takes all settings from `config`, such as [`PoolConfig::from_env`] makes it.
@@ -177,6 +181,8 @@ fn start_failure<M: Manager>(error: OpenError<M>) -> Error<M::Error> {
 
 impl<M: Manager> fmt::Debug for PoolBuilder<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolBuilder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("PoolBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

@@ -54,10 +54,16 @@ impl<M: Manager> Inner<M> {
         let began = Instant::now();
         self.begin_shutdown();
         let mut interrupted = 0;
-        if !self.drained_until(patience.and_then(|p| began.checked_add(p))).await {
+        if !self
+            .drained_until(patience.and_then(|p| began.checked_add(p)))
+            .await
+        {
             interrupted = self.interrupt_holders();
             if interrupted > 0 {
-                let grace = self.config.close_timeout.and_then(|g| Instant::now().checked_add(g));
+                let grace = self
+                    .config
+                    .close_timeout
+                    .and_then(|g| Instant::now().checked_add(g));
                 self.drained_until(grace).await;
             }
         }

@@ -39,12 +39,17 @@ impl<M: Manager> PooledConnection<M> {
 
     #[inline]
     fn entry(&self) -> &Entry<M> {
-        self.entry.as_ref().expect("there until the guard is given up")
+        self.entry
+            .as_ref()
+            .expect("there until the guard is given up")
     }
 
+    #[expect(clippy::unnecessary_box_returns, reason = "it is a box everywhere")]
     fn into_entry(self) -> Box<Entry<M>> {
         let mut this = ManuallyDrop::new(self);
-        this.entry.take().expect("there until the guard is given up")
+        this.entry
+            .take()
+            .expect("there until the guard is given up")
     }
 
     /// Takes the connection out of the pool for good; its slot is free at once.
@@ -80,7 +85,11 @@ impl<M: Manager> Deref for PooledConnection<M> {
 impl<M: Manager> DerefMut for PooledConnection<M> {
     #[inline]
     fn deref_mut(&mut self) -> &mut M::Connection {
-        &mut self.entry.as_mut().expect("there until the guard is given up").conn
+        &mut self
+            .entry
+            .as_mut()
+            .expect("there until the guard is given up")
+            .conn
     }
 }
 
@@ -129,7 +138,9 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
         inner.counters.usage.record(held);
         entry.sample.count_alone();
     }
-    let worn = inner.limits.worn(&entry.slot.record, inner.dial.generation(), now);
+    let worn = inner
+        .limits
+        .worn(&entry.slot.record, inner.dial.generation(), now);
     let condition = caught_now(|| inner.manager.condition(&mut entry.conn));
     match (condition, worn) {
         (Some(Condition::Ready), None) => {

@@ -60,7 +60,10 @@ impl<M: Manager> Inner<M> {
         if self.is_shut_down() || !self.host.settle() {
             return;
         }
-        let keeper = Keeper { inner: Arc::clone(self), pings: Arc::default() };
+        let keeper = Keeper {
+            inner: Arc::clone(self),
+            pings: Arc::default(),
+        };
         self.host.spawn(keeper.run());
         self.replenish();
     }
@@ -88,12 +91,16 @@ impl<M: Manager> Keeper<M> {
     async fn run(self) {
         let inner = &*self.inner;
         let clock = &inner.dial.clock;
-        let tick = self.tick();
+        let tick = inner.limits.tick();
         let mut runs_until = 0;
         let mut sweep_at = 0;
         let mut shut_down = std::pin::pin!(inner.shut_down());
         loop {
             let now = clock.exact();
+            if inner.exchange.waiting().0 > 0 && runs_until > 0 {
+                runs_until = runs_until.max(now + 1);
+                inner.exchange.ring(now + inner.alarm_margin());
+            }
             if runs_until > now {
                 clock.tick(now);
             } else {
@@ -104,7 +111,11 @@ impl<M: Manager> Keeper<M> {
             if sweep_at <= now {
                 sweep_at = self.sweep(now);
             }
-            let next = if runs_until > now { sweep_at.min(now + tick) } else { sweep_at };
+            let next = if runs_until > now {
+                sweep_at.min(now + tick)
+            } else {
+                sweep_at
+            };
             tokio::select! {
                 () = &mut shut_down => return,
                 () = sleep_until(clock.instant(next)) => {}
@@ -117,12 +128,6 @@ impl<M: Manager> Keeper<M> {
                 }
             }
         }
-    }
-
-    /// How fine the coarse time is: a tenth of the shortest period, from 1 to 100 ms.
-    fn tick(&self) -> Nanos {
-        let limits = &self.inner.limits;
-        (limits.shortest().min(limits.trusted_for.max(1)) / 10).clamp(1_000_000, 100_000_000)
     }
 
     /// Looks at everything, and says when to look again.
@@ -240,7 +245,8 @@ impl<M: Manager> Keeper<M> {
         let inner = &*self.inner;
         let (live, min) = inner.exchange.live_and_min();
         let idle = inner.exchange.shards.count();
-        live.saturating_sub(min).min(idle.saturating_sub(inner.config.min_idle))
+        live.saturating_sub(min)
+            .min(idle.saturating_sub(inner.config.min_idle))
     }
 
     fn ping(&self, entry: Box<Entry<M>>) {
@@ -260,7 +266,11 @@ impl<M: Manager> Keeper<M> {
     /// Opens a successor for a connection that ends soon, if the pool would miss it.
     fn find_successor(&self, ending: &Record) {
         let inner = &self.inner;
-        if inner.exchange.take_capacity(|c| usize::from(c.live() <= c.min)) > 0 {
+        if inner
+            .exchange
+            .take_capacity(|c| usize::from(c.live() <= c.min))
+            > 0
+        {
             ending.succeeded.store(true, Relaxed);
             inner.begin_connect(Purpose::Ahead);
         }

@@ -19,6 +19,7 @@ mod pool;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod waiting;
 
 pub use builder::PoolBuilder;
 pub use close::CloseReport;

@@ -44,7 +44,11 @@ impl<M: Manager> Pool<M> {
     }
 
     pub(crate) fn new(manager: M, config: PoolConfig) -> Self {
-        Self { handle: Arc::new(Handle { inner: Inner::new(manager, config) }) }
+        Self {
+            handle: Arc::new(Handle {
+                inner: Inner::new(manager, config),
+            }),
+        }
     }
 
     #[inline]
@@ -255,7 +259,9 @@ impl<M: Manager> Pool<M> {
 
 impl<M: Manager> Clone for Pool<M> {
     fn clone(&self) -> Self {
-        Self { handle: Arc::clone(&self.handle) }
+        Self {
+            handle: Arc::clone(&self.handle),
+        }
     }
 }
 

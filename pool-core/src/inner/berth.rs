@@ -61,7 +61,10 @@ impl<T> Berth<T> {
     /// An empty berth.
     pub(crate) fn new() -> Self {
         const { assert!(size_of::<T>() != 0, "boxes of nothing share one address") };
-        Self { at: AtomicPtr::new(ptr::null_mut()), owns: PhantomData }
+        Self {
+            at: AtomicPtr::new(ptr::null_mut()),
+            owns: PhantomData,
+        }
     }
 
     /// Whether there is an item, at this moment.
@@ -82,7 +85,10 @@ impl<T> Berth<T> {
         let mut at = self.at.load(Relaxed);
         while !at.is_null() && at != plug() {
             // Acquire pairs with the release in `install`: what the last holder wrote is seen.
-            match self.at.compare_exchange_weak(at, ptr::null_mut(), Acquire, Relaxed) {
+            match self
+                .at
+                .compare_exchange_weak(at, ptr::null_mut(), Acquire, Relaxed)
+            {
                 // SAFETY: by invariant 1 a box, by invariant 2 ours now.
                 Ok(_) => return Some(unsafe { Box::from_raw(at) }),
                 Err(now) => at = now,
@@ -103,18 +109,25 @@ impl<T> Berth<T> {
 
     /// Plugs the berth unless there is something in it.
     pub(crate) fn plug_if_empty(&self) {
-        let _ = self.at.compare_exchange(ptr::null_mut(), plug(), AcqRel, Relaxed);
+        let _ = self
+            .at
+            .compare_exchange(ptr::null_mut(), plug(), AcqRel, Relaxed);
     }
 
     /// Takes the plug out, if there is one.
     pub(crate) fn unplug(&self) {
-        let _ = self.at.compare_exchange(plug(), ptr::null_mut(), Release, Relaxed);
+        let _ = self
+            .at
+            .compare_exchange(plug(), ptr::null_mut(), Release, Relaxed);
     }
 
     /// Puts `item` into this berth, unless it is full or plugged.
     pub(crate) fn offer(&self, item: Box<T>) -> Result<(), Box<T>> {
         let item = Box::into_raw(item);
-        match self.at.compare_exchange(ptr::null_mut(), item, AcqRel, Relaxed) {
+        match self
+            .at
+            .compare_exchange(ptr::null_mut(), item, AcqRel, Relaxed)
+        {
             Ok(_) => Ok(()),
             // SAFETY: from `into_raw` above and not given away.
             Err(_) => Err(unsafe { Box::from_raw(item) }),
@@ -162,14 +175,21 @@ mod tests {
         value: u32,
     }
 
+    #[expect(clippy::unnecessary_box_returns, reason = "berths take boxes")]
     fn item(berth: &Arc<Berth<Item>>, value: u32) -> Box<Item> {
-        Box::new(Item { berth: Arc::clone(berth), value })
+        Box::new(Item {
+            berth: Arc::clone(berth),
+            value,
+        })
     }
 
     #[test]
     fn an_item_parked_is_the_item_taken() {
         let berth = Arc::new(Berth::new());
-        assert!(matches!(Berth::park(item(&berth, 7), |i| &i.berth), Parking::Parked));
+        assert!(matches!(
+            Berth::park(item(&berth, 7), |i| &i.berth),
+            Parking::Parked
+        ));
         assert!(berth.is_full());
         assert_eq!(berth.take().map(|i| i.value), Some(7));
         assert!(berth.take().is_none());
@@ -178,7 +198,10 @@ mod tests {
     #[test]
     fn a_second_item_displaces_the_first() {
         let berth = Arc::new(Berth::new());
-        assert!(matches!(Berth::park(item(&berth, 1), |i| &i.berth), Parking::Parked));
+        assert!(matches!(
+            Berth::park(item(&berth, 1), |i| &i.berth),
+            Parking::Parked
+        ));
         match Berth::park(item(&berth, 2), |i| &i.berth) {
             Parking::Displaced(first) => assert_eq!(first.value, 1),
             _ => panic!("the berth was full"),
@@ -194,7 +217,10 @@ mod tests {
         assert!(berth.is_plugged() && !berth.is_full());
         assert!(berth.take().is_none());
         assert!(berth.offer(item(&berth, 2)).is_err());
-        assert!(matches!(Berth::park(item(&berth, 2), |i| &i.berth), Parking::Plugged(_)));
+        assert!(matches!(
+            Berth::park(item(&berth, 2), |i| &i.berth),
+            Parking::Plugged(_)
+        ));
         berth.unplug();
         assert!(berth.offer(item(&berth, 3)).is_ok());
         assert_eq!(berth.take().map(|i| i.value), Some(3));

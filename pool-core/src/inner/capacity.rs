@@ -24,7 +24,15 @@ pub(crate) struct Capacity {
 
 impl Capacity {
     pub(crate) fn new(min: usize, max: usize, max_connecting: usize) -> Self {
-        Self { min, max, max_connecting, total: 0, opening: 0, closing: 0, failing: false }
+        Self {
+            min,
+            max,
+            max_connecting,
+            total: 0,
+            opening: 0,
+            closing: 0,
+            failing: false,
+        }
     }
 
     #[cfg(test)]
@@ -154,7 +162,11 @@ mod tests {
         assert_eq!(c.surplus(), 2);
         c.opened();
         c.closing();
-        assert_eq!(c.surplus(), 1, "one that is being closed is no longer too many");
+        assert_eq!(
+            c.surplus(),
+            1,
+            "one that is being closed is no longer too many"
+        );
         c.gone(true);
         assert_eq!((c.surplus(), c.total()), (1, 2));
     }
@@ -162,11 +174,17 @@ mod tests {
     #[test]
     fn the_queue_is_full_only_beyond_what_can_be_opened() {
         let mut c = Capacity::new(0, 2, 4);
-        assert!(!c.is_full(0, Some(0)) && !c.is_full(1, Some(0)), "two can be opened");
+        assert!(
+            !c.is_full(0, Some(0)) && !c.is_full(1, Some(0)),
+            "two can be opened"
+        );
         assert!(c.is_full(2, Some(0)));
         assert!(!c.is_full(2, Some(1)));
         assert_eq!(c.plan(2), 2);
-        assert!(!c.is_full(1, Some(0)) && c.is_full(2, Some(0)), "two are coming");
+        assert!(
+            !c.is_full(1, Some(0)) && c.is_full(2, Some(0)),
+            "two are coming"
+        );
         c.opened();
         c.opened();
         assert!(c.is_full(0, Some(0)));

@@ -43,7 +43,10 @@ impl<M: Manager> Inner<M> {
     /// Gives the connection what it needs; it is closed when that fails.
     pub(crate) async fn tend(mut entry: Box<Entry<M>>, care: Care) -> Tended<M> {
         let inner = Arc::clone(&entry.slot.inner);
-        entry.slot.record.enter(Phase::Busy, inner.dial.clock.exact());
+        entry
+            .slot
+            .record
+            .enter(Phase::Busy, inner.dial.clock.exact());
         let began = Instant::now();
         let conn = &mut entry.conn;
         let result = match care {
@@ -113,7 +116,10 @@ pub(crate) struct Tending<M: Manager> {
 impl<M: Manager> Tending<M> {
     pub(crate) fn new(entry: Box<Entry<M>>, care: Care) -> Self {
         let inner = Arc::clone(&entry.slot.inner);
-        Self { job: Some(Box::pin(Inner::tend(entry, care))), inner }
+        Self {
+            job: Some(Box::pin(Inner::tend(entry, care))),
+            inner,
+        }
     }
 }
 

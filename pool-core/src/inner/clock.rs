@@ -31,7 +31,10 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that does not run yet.
     pub(crate) fn new() -> Self {
-        Self { base: Instant::now(), coarse: AtomicU64::new(RUN_DOWN) }
+        Self {
+            base: Instant::now(),
+            coarse: AtomicU64::new(RUN_DOWN),
+        }
     }
 
     /// The time of the last tick; `None` while the clock does not run.

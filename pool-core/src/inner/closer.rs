@@ -19,6 +19,7 @@ use crate::stats::CloseReason;
 impl<M: Manager> Inner<M> {
     /// Closes the connection for `reason`.
     #[cold]
+    #[expect(clippy::boxed_local, reason = "it is a box everywhere")]
     pub(crate) fn close_entry(entry: Box<Entry<M>>, reason: CloseReason) {
         let Entry { conn, mut slot, .. } = *entry;
         let inner = Arc::clone(&slot.inner);

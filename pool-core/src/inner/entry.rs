@@ -71,7 +71,11 @@ impl Sample {
 
 impl<M: Manager> Entry<M> {
     pub(crate) fn new(conn: M::Connection, slot: Slot<M>) -> Self {
-        Self { conn, slot, sample: Sample::default() }
+        Self {
+            conn,
+            slot,
+            sample: Sample::default(),
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use std::task::{Context, Poll};
 use crossbeam_utils::CachePadded;
 
 use super::capacity::Capacity;
+use super::clock::Nanos;
 use super::idle::{Homing, Settled, Shards, Taken};
 use super::sync::{Arc, AtomicUsize, Mutex, MutexGuard, lock};
 use super::waiters::{Place, Queue, Ticket};
@@ -113,7 +114,12 @@ impl<T: Member> Exchange<T> {
             min: AtomicUsize::new(capacity.min),
             max: AtomicUsize::new(capacity.max),
         };
-        let line = Line { queue: Queue::new(), capacity, closed: false, plugged: false };
+        let line = Line {
+            queue: Queue::new(),
+            capacity,
+            closed: false,
+            plugged: false,
+        };
         Self {
             shards,
             line: CachePadded::new(Mutex::new(line)),
@@ -187,8 +193,14 @@ impl<T: Member> Exchange<T> {
         }
     }
 
-    /// Joins the queue, unless something is idle after all.
-    pub(crate) fn join(&self, at_front: bool, max_waiting: Option<usize>) -> Joined<T> {
+    /// Joins the queue, unless something is idle after all; [`ring`](Self::ring) wakes the waiter
+    /// at `alarm_at`.
+    pub(crate) fn join(
+        &self,
+        at_front: bool,
+        max_waiting: Option<usize>,
+        alarm_at: Nanos,
+    ) -> Joined<T> {
         let mut line = self.lock();
         if line.closed {
             return Joined::Closed;
@@ -204,20 +216,24 @@ impl<T: Member> Exchange<T> {
             return Joined::Full;
         }
         let ticket = Arc::new(Ticket::new());
-        let place = line.queue.join(Arc::clone(&ticket), at_front);
+        let place = line.queue.join(Arc::clone(&ticket), at_front, alarm_at);
         let waiting = line.queue.len();
         self.tally.waiting.store(waiting, Relaxed);
         self.tally.peak_waiting.fetch_max(waiting, Relaxed);
         let connects = line.capacity.plan(waiting);
-        Joined::Waiting { stay: Stay { ticket, place }, connects }
+        Joined::Waiting {
+            stay: Stay { ticket, place },
+            connects,
+        }
     }
 
     /// Ends a stay in the queue, served or not; an item that was laid in unseen is passed on.
     pub(crate) fn leave(&self, stay: Stay<T>) -> Result<(), Refused<T>> {
-        let laid_in = stay.ticket.leave();
+        let Stay { ticket, place } = stay;
+        let laid_in = ticket.leave();
         {
             let mut line = self.lock();
-            if line.queue.remove(stay.place) {
+            if line.queue.remove(place) {
                 self.balance(&mut line);
             }
         }
@@ -250,6 +266,7 @@ impl<T: Member> Exchange<T> {
 
     /// Changes the capacity; what is idle beyond it is taken out and counts as closing, and so
     /// many connects are to be begun.
+    #[must_use = "the items are out, and the slots of the connects taken"]
     pub(crate) fn resize(&self, change: impl FnOnce(&mut Capacity)) -> (Vec<Box<T>>, usize) {
         let mut line = self.lock();
         change(&mut line.capacity);
@@ -274,6 +291,7 @@ impl<T: Member> Exchange<T> {
     }
 
     /// Runs `change` on the capacity and says how many connects are to be begun after it.
+    #[must_use = "the slots of the connects are taken"]
     pub(crate) fn with_capacity<R>(&self, change: impl FnOnce(&mut Capacity) -> R) -> (R, usize) {
         let mut line = self.lock();
         let result = change(&mut line.capacity);
@@ -343,6 +361,14 @@ impl<T: Member> Exchange<T> {
         !line.closed && (whatever_the_demand || line.capacity.still_wanted(waiting))
     }
 
+    /// Wakes those whose alarm is due until `until`.
+    pub(crate) fn ring(&self, until: Nanos) {
+        let due = self.lock().queue.take_alarms(until);
+        for ticket in due {
+            ticket.wake();
+        }
+    }
+
     /// Lets everybody in the queue look again.
     pub(crate) fn wake_all(&self) {
         let tickets: Vec<_> = self.lock().queue.iter().map(Arc::clone).collect();
@@ -353,7 +379,10 @@ impl<T: Member> Exchange<T> {
 
     /// How many wait now, and how many have at most.
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        (self.tally.waiting.load(Relaxed), self.tally.peak_waiting.load(Relaxed))
+        (
+            self.tally.waiting.load(Relaxed),
+            self.tally.peak_waiting.load(Relaxed),
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, Line<T>> {

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::sync::{Mutex, PoisonError};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
 
 /// Where the tasks of one pool run.
@@ -18,6 +18,8 @@ use tokio::sync::Notify;
 pub(crate) struct Host {
     handle: Mutex<Option<Handle>>,
     keeper_is_alive: AtomicBool,
+    /// Whether the keeper runs whatever else its runtime does: one with threads of its own.
+    is_driven: AtomicBool,
     /// Wakes the keeper.
     pub(crate) call: Notify,
 }
@@ -31,12 +33,22 @@ impl Host {
     /// Settles on the caller's runtime if there is one and no keeper; true for the one caller
     /// that is to start it.
     pub(crate) fn settle(&self) -> bool {
-        let Ok(handle) = Handle::try_current() else { return false };
+        let Ok(handle) = Handle::try_current() else {
+            return false;
+        };
         if self.keeper_is_alive.swap(true, AcqRel) {
             return false;
         }
+        let flavor = handle.runtime_flavor();
+        self.is_driven
+            .store(flavor != RuntimeFlavor::CurrentThread, Release);
         *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
         true
+    }
+
+    /// Whether the keeper runs, and goes on whatever the caller's runtime does.
+    pub(crate) fn keeper_can_be_relied_on(&self) -> bool {
+        self.is_driven.load(Acquire) && self.keeper_is_alive()
     }
 
     /// The keeper has ended.
@@ -46,7 +58,11 @@ impl Host {
 
     /// The pool's runtime, or the caller's.
     pub(crate) fn handle(&self) -> Option<Handle> {
-        let settled = self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let settled = self
+            .handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         settled.or_else(|| Handle::try_current().ok())
     }
 

@@ -29,7 +29,7 @@ pub(crate) trait Homing: Sized {
 
 /// All shards of one pool.
 pub(crate) struct Shards<T> {
-    shards: Box<[Arc<CachePadded<Shard<T>>>]>,
+    all: Box<[Arc<CachePadded<Shard<T>>>]>,
     mask: usize,
     reuse: Reuse,
 }
@@ -74,7 +74,7 @@ impl<T: Homing> Shards<T> {
             // shards make it rare that two busy ones share.
             Reuse::Lifo => (2 * parallelism).min(max_size).next_power_of_two(),
         };
-        let shards = (0..count)
+        let all = (0..count)
             .map(|_| {
                 Arc::new(CachePadded::new(Shard {
                     hot: Berth::new(),
@@ -87,7 +87,11 @@ impl<T: Homing> Shards<T> {
                 }))
             })
             .collect();
-        Self { shards, mask: count - 1, reuse }
+        Self {
+            shards,
+            mask: count - 1,
+            reuse,
+        }
     }
 
     #[inline]
@@ -99,8 +103,11 @@ impl<T: Homing> Shards<T> {
     #[inline]
     pub(crate) fn take(&self) -> Option<Taken<T>> {
         if self.reuse == Reuse::Lifo {
-            if let Some(item) = self.shards[self.here()].hot.take() {
-                return Some(Taken { item, new_low: false });
+            if let Some(item) = self.all[self.here()].hot.take() {
+                return Some(Taken {
+                    item,
+                    new_low: false,
+                });
             }
         }
         self.take_elsewhere()
@@ -109,11 +116,14 @@ impl<T: Homing> Shards<T> {
     #[inline(never)]
     fn take_elsewhere(&self) -> Option<Taken<T>> {
         let here = self.here();
-        let own = self.shards[here].take_from_rest(self.reuse);
+        let own = self.all[here].take_from_rest(self.reuse);
         own.or_else(|| {
-            (1..self.shards.len()).find_map(|step| {
-                let other = &self.shards[(here + step) & self.mask];
-                let hot = other.hot.take().map(|item| Taken { item, new_low: false });
+            (1..self.all.len()).find_map(|step| {
+                let other = &self.all[(here + step) & self.mask];
+                let hot = other.hot.take().map(|item| Taken {
+                    item,
+                    new_low: false,
+                });
                 hot.or_else(|| other.take_from_rest(self.reuse))
             })
         })
@@ -127,7 +137,7 @@ impl<T: Homing> Shards<T> {
         }
         match Berth::park(item, |item| {
             let shards = item.shards();
-            &shards.shards[shards.here()].hot
+            &shards.all[shards.here()].hot
         }) {
             Parking::Parked => Settled::Idle,
             Parking::Displaced(older) => Self::put_on_rest(older),
@@ -140,14 +150,14 @@ impl<T: Homing> Shards<T> {
         // The count of the shard is its own: cloning it touches no line all threads share.
         let shard = {
             let shards = item.shards();
-            Arc::clone(&shards.shards[shards.here()])
+            Arc::clone(&shards.all[shards.here()])
         };
         shard.put_on_rest(item, false)
     }
 
     /// Makes `item` idle again where it will be taken last: a connection that was only pinged.
     pub(crate) fn put_last(item: Box<T>) -> Settled<T> {
-        let shard = Arc::clone(&item.shards().shards[0]);
+        let shard = Arc::clone(&item.shards().all[0]);
         let reuse = item.shards().reuse;
         shard.put_on_rest(item, reuse == Reuse::Lifo)
     }
@@ -155,8 +165,8 @@ impl<T: Homing> Shards<T> {
     /// Plugs every shard, or, when an idle item turns up, takes that and plugs none.
     pub(crate) fn plug_or_take(&self) -> Option<Box<T>> {
         let here = self.here();
-        for step in 0..self.shards.len() {
-            let shard = &self.shards[(here + step) & self.mask];
+        for step in 0..self.all.len() {
+            let shard = &self.all[(here + step) & self.mask];
             let found = shard.hot.plug().or_else(|| {
                 let mut rest = lock(&shard.rest);
                 let found = rest.pop(self.reuse);
@@ -175,7 +185,7 @@ impl<T: Homing> Shards<T> {
     /// Plugs every shard and takes everything out.
     pub(crate) fn plug_and_drain(&self) -> Vec<Box<T>> {
         let mut drained = Vec::new();
-        for shard in &self.shards {
+        for shard in &self.all {
             drained.extend(shard.hot.plug());
             let mut rest = lock(&shard.rest);
             rest.plugged = true;
@@ -187,7 +197,7 @@ impl<T: Homing> Shards<T> {
 
     /// Takes every plug out.
     pub(crate) fn unplug(&self) {
-        for shard in &self.shards {
+        for shard in &self.all {
             shard.hot.unplug();
             lock(&shard.rest).plugged = false;
         }
@@ -200,7 +210,7 @@ impl<T: Homing> Shards<T> {
         mut wanted: impl FnMut(&mut T) -> bool,
     ) -> (Vec<Box<T>>, Vec<Box<T>>) {
         let (mut picked, mut spared) = (Vec::new(), Vec::new());
-        for shard in &self.shards {
+        for shard in &self.all {
             {
                 let mut rest = lock(&shard.rest);
                 let mut kept = VecDeque::with_capacity(rest.items.len());
@@ -227,7 +237,7 @@ impl<T: Homing> Shards<T> {
 
     /// How many are idle, roughly: the shards are read one after another, without their locks.
     pub(crate) fn count(&self) -> usize {
-        self.shards
+        self.all
             .iter()
             .map(|shard| shard.depth.load(Relaxed) + usize::from(shard.hot.is_full()))
             .sum()

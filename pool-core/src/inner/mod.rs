@@ -28,8 +28,8 @@ pub(crate) mod registry;
 pub(crate) mod sync;
 pub(crate) mod waiters;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -102,7 +102,10 @@ impl<M: Manager> Inner<M> {
             manager,
             limits: Limits::new(&config),
             name,
-            dial: CachePadded::new(Dial { clock: Clock::new(), generation: AtomicU64::new(0) }),
+            dial: CachePadded::new(Dial {
+                clock: Clock::new(),
+                generation: AtomicU64::new(0),
+            }),
             exchange: Exchange::new(shards, capacity),
             registry: CachePadded::default(),
             counters: CachePadded::new(Counters::new()),
@@ -141,7 +144,9 @@ impl<M: Manager> Inner<M> {
 
     /// Fails those who wait, closes what is idle, ends the tasks. Again, it does nothing.
     pub(crate) fn begin_shutdown(&self) {
-        let Some(drained) = self.exchange.close() else { return };
+        let Some(drained) = self.exchange.close() else {
+            return;
+        };
         self.shut_down.send_replace(true);
         tracing::info!(pool = %self.name, idle = drained.len(), "pool closed");
         for entry in drained {
@@ -157,7 +162,11 @@ impl<M: Manager> Inner<M> {
 
     /// Opens one connection for whoever comes next, if there is room and none is coming.
     pub(crate) fn open_ahead(self: &Arc<Self>) {
-        if self.exchange.take_capacity(|c| usize::from(c.opening() == 0)) > 0 {
+        if self
+            .exchange
+            .take_capacity(|c| usize::from(c.opening() == 0))
+            > 0
+        {
             self.begin_connect(Purpose::Ahead);
         }
     }
@@ -166,7 +175,8 @@ impl<M: Manager> Inner<M> {
     #[cold]
     pub(crate) fn note_active(&self) {
         let open = self.open.load(Relaxed);
-        self.counters.saw_active(open.saturating_sub(self.exchange.shards.count()));
+        self.counters
+            .saw_active(open.saturating_sub(self.exchange.shards.count()));
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -176,7 +186,11 @@ impl<M: Manager> Inner<M> {
         };
         let (waiting, peak_waiting) = self.exchange.waiting();
         // While somebody waits nothing is idle: what looks so is on its way to a waiter.
-        let (idle, on_the_way) = if waiting > 0 { (0, census.idle) } else { (census.idle, 0) };
+        let (idle, on_the_way) = if waiting > 0 {
+            (0, census.idle)
+        } else {
+            (census.idle, 0)
+        };
         let active = census.held + census.busy + on_the_way;
         let (min_size, max_size) = self.exchange.limits();
         let counters = &self.counters;

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use super::bounded::{Failure, bounded, caught_now};
+use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::entry::{Entry, Slot};
 use super::record::Record;
@@ -90,13 +91,16 @@ pub(crate) struct Permit<M: Manager> {
 impl<M: Manager> Permit<M> {
     /// Takes over a slot that the capacity has counted as opening.
     pub(crate) fn for_planned(inner: &Arc<Inner<M>>) -> Self {
-        Self { inner: Arc::clone(inner), is_spent: false }
+        Self {
+            inner: Arc::clone(inner),
+            is_spent: false,
+        }
     }
 
     /// Gives the slot back; others may be wanted instead.
     fn give_back(mut self) {
         self.is_spent = true;
-        let ((), connects) = self.inner.exchange.with_capacity(|c| c.not_opened());
+        let ((), connects) = self.inner.exchange.with_capacity(Capacity::not_opened);
         self.inner.begin_connects(connects);
     }
 }
@@ -134,7 +138,8 @@ impl<M: Manager> Inner<M> {
 
     /// Begins one connect whose slot is taken.
     pub(crate) fn begin_connect(self: &Arc<Self>, purpose: Purpose) {
-        self.host.spawn(Self::connect(Permit::for_planned(self), purpose));
+        self.host
+            .spawn(Self::connect(Permit::for_planned(self), purpose));
     }
 
     async fn connect(mut permit: Permit<M>, mut purpose: Purpose) {
@@ -143,7 +148,9 @@ impl<M: Manager> Inner<M> {
             if !inner.may_connect(purpose).await {
                 return permit.give_back();
             }
-            let Err((unspent, failure)) = Self::open(permit).await else { return };
+            let Err((unspent, failure)) = Self::open(permit).await else {
+                return;
+            };
             permit = unspent;
             inner.on_connect_failure(&failure);
             purpose = Purpose::Demand;
@@ -191,8 +198,10 @@ impl<M: Manager> Inner<M> {
         mut permit: Permit<M>,
     ) -> Result<Box<Entry<M>>, (Permit<M>, Failure<M::Error>)> {
         let inner = Arc::clone(&permit.inner);
-        let mut opening =
-            Opening { inner: Arc::clone(&inner), record: Some(inner.register()) };
+        let mut opening = Opening {
+            inner: Arc::clone(&inner),
+            record: Some(inner.register()),
+        };
         let began = Instant::now();
         let connect = async { inner.manager.connect().await };
         let connected = tokio::select! {
@@ -209,7 +218,12 @@ impl<M: Manager> Inner<M> {
         let now = inner.dial.clock.exact();
         record.open(now, inner.limits.expiry(now, jitter));
         permit.is_spent = true;
-        let slot = Slot { inner: Arc::clone(&inner), record, announced: false, accounted: false };
+        let slot = Slot {
+            inner: Arc::clone(&inner),
+            record,
+            announced: false,
+            accounted: false,
+        };
         let entry = Box::new(Entry::new(conn, slot));
         if let Some(Some(interrupter)) = caught_now(|| inner.manager.interrupter(&entry.conn)) {
             let _first = entry.slot.record.interrupter.set(interrupter);
@@ -285,7 +299,8 @@ impl<M: Manager> Inner<M> {
                 Ok(())
             }
             Err(failure) => {
-                inner.exchange.with_capacity(|c| c.opened());
+                let ((), connects) = inner.exchange.with_capacity(Capacity::opened);
+                inner.begin_connects(connects);
                 Err(OpenError::Validate(failure))
             }
         }
@@ -293,7 +308,9 @@ impl<M: Manager> Inner<M> {
 
     /// The slots a warm-up is to open, up to the minimum.
     pub(crate) fn plan_to_minimum(self: &Arc<Self>) -> Vec<Permit<M>> {
-        let planned = self.exchange.take_capacity(|c| c.min.saturating_sub(c.live()));
+        let planned = self
+            .exchange
+            .take_capacity(|c| c.min.saturating_sub(c.live()));
         (0..planned).map(|_| Permit::for_planned(self)).collect()
     }
 

@@ -56,7 +56,10 @@ impl Registry {
     }
 
     pub(crate) fn census(&self) -> Census {
-        let mut census = Census { uses: self.past_uses, ..Census::default() };
+        let mut census = Census {
+            uses: self.past_uses,
+            ..Census::default()
+        };
         for record in &self.records {
             census.uses += record.uses();
             match record.phase().0 {
@@ -83,7 +86,13 @@ mod tests {
         records[1].enter(Phase::Idle, 1);
         records[2].check_out(1, Location::caller());
         records[3].enter(Phase::Busy, 1);
-        let expected = Census { opening: 1, idle: 1, held: 1, busy: 1, uses: 1 };
+        let expected = Census {
+            opening: 1,
+            idle: 1,
+            held: 1,
+            busy: 1,
+            uses: 1,
+        };
         assert_eq!(registry.census(), expected);
     }
 

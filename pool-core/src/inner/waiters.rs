@@ -16,6 +16,7 @@
 use std::task::{Context, Poll, Waker};
 
 use super::berth::Berth;
+use super::clock::Nanos;
 use super::sync::{Arc, Mutex, lock};
 
 /// One waiter.
@@ -26,7 +27,10 @@ pub(crate) struct Ticket<T> {
 
 impl<T> Ticket<T> {
     pub(crate) fn new() -> Self {
-        Self { berth: Berth::new(), waker: Mutex::new(None) }
+        Self {
+            berth: Berth::new(),
+            waker: Mutex::new(None),
+        }
     }
 
     /// Lays `item` in and wakes the waiter; gives it back when the waiter has left.
@@ -57,7 +61,10 @@ impl<T> Ticket<T> {
         }
         {
             let mut waker = lock(&self.waker);
-            if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            if !waker
+                .as_ref()
+                .is_some_and(|known| known.will_wake(cx.waker()))
+            {
                 *waker = Some(cx.waker().clone());
             }
         }
@@ -90,6 +97,8 @@ struct Link<T> {
     turn: u32,
     before: u32,
     after: u32,
+    /// When the waiter wants to be woken to see to its own deadline.
+    alarm_at: Nanos,
 }
 
 const END: u32 = u32::MAX;
@@ -102,11 +111,20 @@ pub(crate) struct Queue<T> {
     /// Head of the list of free links, chained by `after`.
     free: u32,
     len: usize,
+    /// No alarm is earlier than this.
+    next_alarm: Nanos,
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
-        Self { links: Vec::new(), first: END, last: END, free: END, len: 0 }
+        Self {
+            links: Vec::new(),
+            first: END,
+            last: END,
+            free: END,
+            len: 0,
+            next_alarm: Nanos::MAX,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -118,11 +136,22 @@ impl<T> Queue<T> {
     }
 
     /// Joins at the end, or, for one that has been served something unusable, at the front.
-    pub(crate) fn join(&mut self, ticket: Arc<Ticket<T>>, at_front: bool) -> Place {
+    pub(crate) fn join(
+        &mut self,
+        ticket: Arc<Ticket<T>>,
+        at_front: bool,
+        alarm_at: Nanos,
+    ) -> Place {
+        self.next_alarm = self.next_alarm.min(alarm_at);
         let index = self.free_link();
-        let (before, after) = if at_front { (END, self.first) } else { (self.last, END) };
+        let (before, after) = if at_front {
+            (END, self.first)
+        } else {
+            (self.last, END)
+        };
         let link = &mut self.links[index as usize];
         link.ticket = Some(ticket);
+        link.alarm_at = alarm_at;
         (link.before, link.after) = (before, after);
         let turn = link.turn;
         self.set_after(before, index);
@@ -133,7 +162,11 @@ impl<T> Queue<T> {
 
     /// Takes out the one who has waited longest.
     pub(crate) fn call(&mut self) -> Option<Arc<Ticket<T>>> {
-        if self.first == END { None } else { self.unlink(self.first) }
+        if self.first == END {
+            None
+        } else {
+            self.unlink(self.first)
+        }
     }
 
     /// Takes out the one at `place`, if still there.
@@ -155,9 +188,33 @@ impl<T> Queue<T> {
         })
     }
 
+    /// Those whose alarm is due until `until`; each is told once.
+    pub(crate) fn take_alarms(&mut self, until: Nanos) -> Vec<Arc<Ticket<T>>> {
+        let mut due = Vec::new();
+        if self.next_alarm > until {
+            return due;
+        }
+        self.next_alarm = Nanos::MAX;
+        for link in &mut self.links {
+            let Some(ticket) = &link.ticket else { continue };
+            if link.alarm_at <= until {
+                link.alarm_at = Nanos::MAX;
+                due.push(Arc::clone(ticket));
+            }
+            self.next_alarm = self.next_alarm.min(link.alarm_at);
+        }
+        due
+    }
+
     fn free_link(&mut self) -> u32 {
         if self.free == END {
-            self.links.push(Link { ticket: None, turn: 0, before: END, after: END });
+            self.links.push(Link {
+                ticket: None,
+                turn: 0,
+                before: END,
+                after: END,
+                alarm_at: Nanos::MAX,
+            });
             u32::try_from(self.links.len() - 1).expect("fewer than 2^32 - 1 waiters fit in memory")
         } else {
             let index = self.free;
@@ -210,7 +267,7 @@ mod tests {
         let mut queue = Queue::new();
         let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
         for t in &tickets {
-            queue.join(Arc::clone(t), false);
+            queue.join(Arc::clone(t), false, u64::MAX);
         }
         for t in &tickets {
             assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
@@ -222,8 +279,8 @@ mod tests {
     fn one_that_joins_at_the_front_is_called_next() {
         let mut queue = Queue::new();
         let (early, back) = (ticket(), ticket());
-        queue.join(Arc::clone(&early), false);
-        queue.join(Arc::clone(&back), true);
+        queue.join(Arc::clone(&early), false, u64::MAX);
+        queue.join(Arc::clone(&back), true, u64::MAX);
         assert!(Arc::ptr_eq(&queue.call().unwrap(), &back));
         assert!(Arc::ptr_eq(&queue.call().unwrap(), &early));
     }
@@ -233,7 +290,10 @@ mod tests {
         for leaver in 0..3 {
             let mut queue = Queue::new();
             let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
-            let places: Vec<_> = tickets.iter().map(|t| queue.join(Arc::clone(t), false)).collect();
+            let places: Vec<_> = tickets
+                .iter()
+                .map(|t| queue.join(Arc::clone(t), false, u64::MAX))
+                .collect();
             assert!(queue.remove(places[leaver]));
             assert!(!queue.remove(places[leaver]), "one leaves once");
             let called: Vec<_> = std::iter::from_fn(|| queue.call()).collect();
@@ -248,11 +308,24 @@ mod tests {
     #[test]
     fn a_place_is_not_mistaken_for_a_later_one_in_the_same_link() {
         let mut queue = Queue::new();
-        let old = queue.join(ticket(), false);
+        let old = queue.join(ticket(), false, u64::MAX);
         queue.call();
-        let new = queue.join(ticket(), false);
+        let new = queue.join(ticket(), false, u64::MAX);
         assert!(!queue.remove(old));
         assert!(queue.remove(new));
+    }
+
+    #[test]
+    fn an_alarm_rings_once_and_when_it_is_due() {
+        let mut queue = Queue::new();
+        for alarm_at in [30, 10, u64::MAX] {
+            queue.join(ticket(), false, alarm_at);
+        }
+        assert_eq!(queue.take_alarms(9).len(), 0);
+        assert_eq!(queue.take_alarms(10).len(), 1);
+        assert_eq!(queue.take_alarms(29).len(), 0);
+        queue.call();
+        assert_eq!(queue.take_alarms(30).len(), 0, "who is gone is not woken");
     }
 
     #[test]

@@ -29,7 +29,12 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(random: Random) -> Self {
-        Self { random, failures: 0, failed_at: 0, jitter: 0.0 }
+        Self {
+            random,
+            failures: 0,
+            failed_at: 0,
+            jitter: 0.0,
+        }
     }
 
     pub(crate) fn on_failure(&mut self, now: Nanos) {
@@ -53,8 +58,11 @@ impl Backoff {
             return 0;
         }
         let cap = if somebody_waits { EAGER_CAP } else { CAP };
-        let ceiling = BASE.saturating_mul(1 << (self.failures - 1).min(20)).min(cap);
-        self.failed_at.saturating_add(nanos(ceiling.mul_f64(self.jitter).max(BASE)))
+        let ceiling = BASE
+            .saturating_mul(1 << (self.failures - 1).min(20))
+            .min(cap);
+        self.failed_at
+            .saturating_add(nanos(ceiling.mul_f64(self.jitter).max(BASE)))
     }
 }
 

@@ -40,17 +40,27 @@ mod tests {
         for _ in 0..10_000 {
             let unit = random.unit();
             assert!((0.0..1.0).contains(&unit));
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 9")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "0 to 9"
+            )]
             let tenth = (unit * 10.0) as usize;
             tenths[tenth] += 1;
         }
-        assert!(tenths.iter().all(|count| (850..1150).contains(count)), "{tenths:?}");
+        assert!(
+            tenths.iter().all(|count| (850..1150).contains(count)),
+            "{tenths:?}"
+        );
     }
 
     #[test]
     fn a_seed_repeats_its_numbers_and_no_seed_does_not() {
         let (mut a, mut b) = (Random::seeded(7), Random::seeded(7));
         assert_eq!(a.unit().to_bits(), b.unit().to_bits());
-        assert_ne!(Random::new().unit().to_bits(), Random::new().unit().to_bits());
+        assert_ne!(
+            Random::new().unit().to_bits(),
+            Random::new().unit().to_bits()
+        );
     }
 }

@@ -109,7 +109,11 @@ impl Limits {
             idle_since.saturating_add(self.idle_timeout),
             self.next_ping(record),
         ];
-        times.into_iter().filter(|at| *at > now).min().unwrap_or(NEVER)
+        times
+            .into_iter()
+            .filter(|at| *at > now)
+            .min()
+            .unwrap_or(NEVER)
     }
 
     /// From when on a connection needs a successor, if the pool cannot do without it.
@@ -126,6 +130,11 @@ impl Limits {
         (self.max_lifetime / 20).min(LONGEST)
     }
 
+    /// How fine the coarse time is: a tenth of the shortest period, from 1 to 100 ms.
+    pub(crate) fn tick(&self) -> Nanos {
+        (self.shortest().min(self.trusted_for.max(1)) / 10).clamp(1_000_000, 100_000_000)
+    }
+
     /// The shortest time after which a connection may be due for something.
     #[expect(
         clippy::cast_precision_loss,
@@ -139,7 +148,10 @@ impl Limits {
             longest => ((longest as f64 * (1.0 - self.lifetime_jitter)) as Nanos)
                 .saturating_sub(self.lead()),
         };
-        lifetime.min(self.idle_timeout).min(self.keepalive).min(self.leak_threshold)
+        lifetime
+            .min(self.idle_timeout)
+            .min(self.keepalive)
+            .min(self.leak_threshold)
     }
 }
 
@@ -154,11 +166,12 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn limits() -> Limits {
-        let mut config = PoolConfig::default();
-        config.max_lifetime = Some(Duration::from_secs(1000));
-        config.idle_timeout = Some(Duration::from_secs(100));
-        config.keepalive = Some(Duration::from_secs(10));
-        Limits::new(&config)
+        Limits::new(&PoolConfig {
+            max_lifetime: Some(Duration::from_secs(1000)),
+            idle_timeout: Some(Duration::from_secs(100)),
+            keepalive: Some(Duration::from_secs(10)),
+            ..PoolConfig::default()
+        })
     }
 
     fn idle(since: u64, limits: &Limits) -> Record {
@@ -188,7 +201,10 @@ mod tests {
         assert_eq!(limits.due(&record, 0, 0, 100 * SECOND), Due::RetireIfSpare);
         let due = limits.due(&record, 0, 0, 1000 * SECOND);
         assert_eq!(due, Due::Retire(CloseReason::MaxLifetime));
-        assert_eq!(limits.due(&record, 1, 0, 0), Due::Retire(CloseReason::Generation));
+        assert_eq!(
+            limits.due(&record, 1, 0, 0),
+            Due::Retire(CloseReason::Generation)
+        );
     }
 
     #[test]
@@ -199,13 +215,20 @@ mod tests {
 
     #[test]
     fn limits_that_are_off_are_never_reached() {
-        let mut config = PoolConfig::default();
-        (config.max_lifetime, config.idle_timeout, config.keepalive) = (None, None, None);
-        (config.max_uses, config.leak_threshold) = (None, None);
-        let limits = Limits::new(&config);
+        let limits = Limits::new(&PoolConfig {
+            max_lifetime: None,
+            idle_timeout: None,
+            keepalive: None,
+            max_uses: None,
+            leak_threshold: None,
+            ..PoolConfig::default()
+        });
         let record = idle(0, &limits);
         assert_eq!(limits.due(&record, 0, 0, u64::MAX - 2), Due::Nothing);
         assert_eq!(limits.next_due(&record, 0, 0), u64::MAX);
-        assert_eq!((limits.shortest(), limits.succession_at(&record)), (u64::MAX, u64::MAX));
+        assert_eq!(
+            (limits.shortest(), limits.succession_at(&record)),
+            (u64::MAX, u64::MAX)
+        );
     }
 }

@@ -135,8 +135,8 @@ impl Histogram {
     /// For each quantile the upper edge of the bucket in which the smallest value lies that is no
     /// less than its share of all. Buckets only grow, so what was counted before is found.
     fn quantiles(&self, zeroes: u64, count: u64) -> [u64; 4] {
-        let ranks = [500, 950, 990, 999]
-            .map(|permille| (u128::from(count) * permille).div_ceil(1000));
+        let ranks =
+            [500, 950, 990, 999].map(|permille| (u128::from(count) * permille).div_ceil(1000));
         let mut found = [LARGEST; 4];
         let mut next = 0;
         let mut seen = u128::from(zeroes);

@@ -86,6 +86,10 @@ mod tests {
     fn every_reason_has_its_count() {
         let closed = ClosedBy::from_counts(|reason| reason as u64 + 1);
         assert_eq!(closed.iter().count(), CloseReason::COUNT);
-        assert!(closed.iter().all(|(reason, count)| count == reason as u64 + 1));
+        assert!(
+            closed
+                .iter()
+                .all(|(reason, count)| count == reason as u64 + 1)
+        );
     }
 }

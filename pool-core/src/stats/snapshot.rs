@@ -82,7 +82,15 @@ impl Stats {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { total, max_size, idle, active, opening, waiting, .. } = self;
+        let Self {
+            total,
+            max_size,
+            idle,
+            active,
+            opening,
+            waiting,
+            ..
+        } = self;
         write!(
             f,
             "{total} of {max_size} connections ({active} active, {idle} idle, {opening} opening), \

@@ -86,7 +86,10 @@ struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { next: VecDeque::new(), always: Act::Succeed }
+        Self {
+            next: VecDeque::new(),
+            always: Act::Succeed,
+        }
     }
 }
 
@@ -145,13 +148,18 @@ impl MockManager {
     }
 
     fn script(&self, step: Step) -> std::sync::MutexGuard<'_, Script> {
-        self.0.scripts[step as usize].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.scripts[step as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn act(&self, step: Step) -> Result<(), MockError> {
         let act = {
             let mut script = self.script(step);
-            script.next.pop_front().unwrap_or_else(|| script.always.clone())
+            script
+                .next
+                .pop_front()
+                .unwrap_or_else(|| script.always.clone())
         };
         self.0.counts[step as usize].fetch_add(1, SeqCst);
         let _running = Running::begin(self, step);
@@ -197,7 +205,11 @@ impl Manager for MockManager {
         self.0.peak_open.fetch_max(open, SeqCst);
         self.0.changed.notify_waiters();
         let flags = Arc::new(Flags::default());
-        Ok(MockConnection { id, flags, state: Arc::clone(&self.0) })
+        Ok(MockConnection {
+            id,
+            flags,
+            state: Arc::clone(&self.0),
+        })
     }
 
     async fn validate(&self, _: &mut MockConnection) -> Result<(), MockError> {
@@ -245,7 +257,9 @@ impl Manager for MockManager {
 
 impl fmt::Debug for MockManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MockManager").field("open", &self.open()).finish_non_exhaustive()
+        f.debug_struct("MockManager")
+            .field("open", &self.open())
+            .finish_non_exhaustive()
     }
 }
 
@@ -307,7 +321,9 @@ impl MockConnection {
 
 impl fmt::Debug for MockConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MockConnection").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("MockConnection")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
