@@ -88,7 +88,7 @@ impl<T: Homing> Shards<T> {
             })
             .collect();
         Self {
-            shards,
+            all,
             mask: count - 1,
             reuse,
         }
