@@ -12,7 +12,10 @@
 //! latency, footprint, limits, machine, period, progress: plain measuring, no pool
 //! ```
 
+pub mod backend;
 pub mod baseline;
+pub mod command;
+pub mod engine;
 pub mod footprint;
 pub mod latency;
 pub mod limits;
