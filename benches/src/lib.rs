@@ -1,1 +1,29 @@
 //! The load bench, criterion benches and comparisons.
+//!
+//! `cargo load` opens many real connections, holds all of them at the same time, works them, and checks
+//! that nothing was lost. From the command to the pool, an arrow only points down:
+//!
+//! ```text
+//! options   the command line as given        command   from there to the exit status
+//! plan      everything decided               baseline  against an earlier report
+//! verdict   what is wrong                    table     for people;  report  for machines
+//! engine    runs a scenario: the only module that uses the pool
+//! backend   what the connections lead to
+//! latency, footprint, limits, machine, period, progress: plain measuring, no pool
+//! ```
+
+pub mod backend;
+pub mod baseline;
+pub mod command;
+pub mod engine;
+pub mod footprint;
+pub mod latency;
+pub mod limits;
+pub mod machine;
+pub mod options;
+pub mod period;
+pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod table;
+pub mod verdict;

@@ -1,1 +1,2 @@
 //! The `mysql` backend of `pool-core`.
+#![forbid(unsafe_code)]

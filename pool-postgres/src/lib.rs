@@ -1,1 +1,2 @@
 //! The `postgres` backend of `pool-core`.
+#![forbid(unsafe_code)]

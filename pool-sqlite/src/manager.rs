@@ -63,7 +63,7 @@ impl SqliteManager {
         }
         let first = || async {
             let conn = SqliteConnection::open(Arc::clone(&self.database), mode).await?;
-            if true {
+            if !self.database.config.is_memory() {
                 conn.close().await;
                 return Ok(None);
             }

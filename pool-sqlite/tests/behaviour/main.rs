@@ -16,7 +16,7 @@ use pool_sqlite::{SqliteConfig, SqliteConnection, SqliteManager};
 use tempfile::TempDir;
 
 /// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A statement without end.
 const ENDLESS: &str =

@@ -1,0 +1,72 @@
+//! What every pool is asked to do, and the connection they all pool.
+//!
+//! An adapter is a thin file: it builds the pool at its fastest (no validation by a round trip, no
+//! timeout where the pool can do without) and forwards `get`.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A pool over connections that do nothing.
+pub(crate) trait Peer: Clone + Send + Sync + 'static {
+    /// Its name.
+    const NAME: &'static str;
+    /// Its version.
+    const VERSION: &'static str;
+
+    /// What `get` gives: the connection, until it is dropped.
+    type Guard<'a>: Send;
+
+    /// A pool of at most `max_size` connections. Called inside a runtime.
+    fn new(max_size: usize, connects: Connects) -> Self;
+
+    /// Checks out a connection.
+    fn get(&self) -> impl Future<Output = Self::Guard<'_>> + Send;
+}
+
+/// Opens connections that do nothing, as slowly as it is told, and counts them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connects(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    delay_ms: AtomicU64,
+    begun: AtomicU64,
+    alive: AtomicU64,
+}
+
+impl Connects {
+    /// From now on a connect takes this long.
+    pub(crate) fn take(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.0.delay_ms.store(delay, Ordering::SeqCst);
+    }
+
+    /// Opens one; cannot fail.
+    pub(crate) async fn connect(&self) -> Result<Connection, Infallible> {
+        self.0.begun.fetch_add(1, Ordering::SeqCst);
+        let delay = self.0.delay_ms.load(Ordering::SeqCst);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+        self.0.alive.fetch_add(1, Ordering::SeqCst);
+        Ok(Connection(self.clone()))
+    }
+
+    /// Connects that led to nothing: given up on the way, or their connection dropped.
+    pub(crate) fn thrown_away(&self) -> u64 {
+        self.0.begun.load(Ordering::SeqCst) - self.0.alive.load(Ordering::SeqCst)
+    }
+}
+
+/// A connection that does nothing.
+#[derive(Debug)]
+pub(crate) struct Connection(Connects);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.0.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}

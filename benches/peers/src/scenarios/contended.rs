@@ -1,0 +1,78 @@
+//! Many tasks on few connections: throughput, the wait of the unlucky, and who is served how often.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::{Sample, block_on, warm};
+use crate::peer::{Connects, Peer};
+
+const LENGTH: Duration = Duration::from_millis(500);
+
+/// `tasks` tasks on `connections` connections, each held across one yield.
+pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Vec<Sample> {
+    let (mut waits, elapsed, served) = block_on(work::<P>(tasks, connections));
+    waits.sort_unstable();
+    let p99 = waits
+        .get(waits.len() * 99 / 100)
+        .copied()
+        .unwrap_or_default();
+    let (least, most) = (served.iter().min(), served.iter().max());
+    let ratio = least
+        .zip(most)
+        .map(|(&least, &most)| count(least) / count(most.max(1)));
+    vec![
+        Sample::new(
+            "checkouts_per_second",
+            "1/s",
+            count(waits.len()) / elapsed.as_secs_f64(),
+        ),
+        Sample::new("wait_p99", "us", f64::from(p99) / 1e3),
+        Sample::new("least_to_most_served", "ratio", ratio),
+    ]
+}
+
+/// The waits of all checkouts in nanoseconds, how long it took, and how often each task was served.
+async fn work<P: Peer>(tasks: usize, connections: usize) -> (Vec<u32>, Duration, Vec<usize>) {
+    let pool = P::new(connections, Connects::default());
+    warm(&pool, connections).await;
+    let start = Arc::new(Barrier::new(tasks + 1));
+    let mut running = JoinSet::new();
+    for _ in 0..tasks {
+        running.spawn(worker(pool.clone(), Arc::clone(&start)));
+    }
+    start.wait().await;
+    let began = Instant::now();
+    let (mut ended, mut waits, mut served) = (began, Vec::new(), Vec::new());
+    while let Some(worker) = running.join_next().await {
+        let (waited, end) = worker.expect("no pool panics");
+        served.push(waited.len());
+        waits.extend(waited);
+        ended = ended.max(end);
+    }
+    (waits, ended - began, served)
+}
+
+/// The waits of one task, and when it ended.
+async fn worker<P: Peer>(pool: P, start: Arc<Barrier>) -> (Vec<u32>, Instant) {
+    let mut waits = Vec::with_capacity(1 << 14);
+    start.wait().await;
+    let began = Instant::now();
+    loop {
+        let asked = Instant::now();
+        if asked.duration_since(began) > LENGTH {
+            return (waits, asked);
+        }
+        let guard = pool.get().await;
+        waits.push(u32::try_from(asked.elapsed().as_nanos()).unwrap_or(u32::MAX));
+        tokio::task::yield_now().await;
+        drop(guard);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
+fn count(count: usize) -> f64 {
+    count as f64
+}

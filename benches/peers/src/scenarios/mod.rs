@@ -1,0 +1,129 @@
+//! What the pools are put through. Each run has a runtime and a pool of its own, so that no pool
+//! inherits what another one warmed or filled.
+
+mod connecting;
+mod contended;
+mod cores;
+mod uncontended;
+
+use std::future::Future;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::peer::Peer;
+
+/// One kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    /// One task checks out and returns an idle connection.
+    OneTask,
+    /// Two tasks on two threads do; there are connections for both.
+    TwoTasks,
+    /// 64 tasks on 10 connections, each held across a yield.
+    Tasks64On10,
+    /// 1,000 tasks on 10 connections, each held across a yield.
+    Tasks1000On10,
+    /// A connection comes back after 5 ms while the waiter's own connect takes 100 ms.
+    SlowConnect,
+    /// A caller gives up after 30 ms and tries again, while a connect takes 100 ms.
+    Impatient,
+}
+
+/// One figure of one run.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    pub(crate) metric: &'static str,
+    pub(crate) unit: &'static str,
+    /// `None`: it did not happen.
+    pub(crate) value: Option<f64>,
+}
+
+impl Sample {
+    fn new(metric: &'static str, unit: &'static str, value: impl Into<Option<f64>>) -> Self {
+        Self {
+            metric,
+            unit,
+            value: value.into(),
+        }
+    }
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::OneTask,
+        Self::TwoTasks,
+        Self::Tasks64On10,
+        Self::Tasks1000On10,
+        Self::SlowConnect,
+        Self::Impatient,
+    ];
+
+    /// Its name in the file of figures.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::OneTask => "one_task",
+            Self::TwoTasks => "two_tasks",
+            Self::Tasks64On10 => "64_tasks_on_10",
+            Self::Tasks1000On10 => "1000_tasks_on_10",
+            Self::SlowConnect => "slow_connect",
+            Self::Impatient => "impatient",
+        }
+    }
+
+    /// What it is, for a person.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::OneTask => "one task, checkout and return of an idle connection",
+            Self::TwoTasks => "two tasks on two threads, nobody waits",
+            Self::Tasks64On10 => "64 tasks on 10 connections, held across a yield",
+            Self::Tasks1000On10 => "1,000 tasks on 10 connections, held across a yield",
+            Self::SlowConnect => "a connection returned after 5 ms, own connect 100 ms",
+            Self::Impatient => "a caller with 30 ms of patience, connects of 100 ms",
+        }
+    }
+
+    /// Whether two threads write the same memory in it.
+    pub(crate) fn is_shared(self) -> bool {
+        matches!(
+            self,
+            Self::TwoTasks | Self::Tasks64On10 | Self::Tasks1000On10
+        )
+    }
+
+    /// Runs it once.
+    pub(crate) fn run<P: Peer>(self) -> Vec<Sample> {
+        match self {
+            Self::OneTask => uncontended::run::<P>(1),
+            Self::TwoTasks => cores::on_two(|| uncontended::run::<P>(2)),
+            Self::Tasks64On10 => cores::on_two(|| contended::run::<P>(64, 10)),
+            Self::Tasks1000On10 => cores::on_two(|| contended::run::<P>(1_000, 10)),
+            Self::SlowConnect => connecting::slow_connect::<P>(),
+            Self::Impatient => connecting::impatient::<P>(),
+        }
+    }
+}
+
+/// A runtime with a thread for each of two cores: what the published figures were taken on.
+fn runtime() -> Runtime {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.expect("threads can be started")
+}
+
+/// Opens `count` connections and returns them, so that they are idle.
+async fn warm<P: Peer>(pool: &P, count: usize) {
+    let mut held = Vec::with_capacity(count);
+    for _ in 0..count {
+        held.push(pool.get().await);
+    }
+    drop(held);
+    // What the pool does in the background after a return is not what is measured.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+}
+
+/// Runs on a runtime of its own.
+fn block_on<F: Future>(future: F) -> F::Output {
+    runtime().block_on(future)
+}

@@ -1,0 +1,116 @@
+//! The command as a user runs it: what it writes, and its exit status.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn load(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_load"));
+    command
+        .args(arguments)
+        .output()
+        .expect("the command starts")
+}
+
+fn report(file: &Path) -> Value {
+    let text = std::fs::read_to_string(file).expect("a report was written");
+    serde_json::from_str(&text).expect("the report is JSON")
+}
+
+#[test]
+fn sqlite_connections_are_held_at_once_and_nothing_is_open_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    let json = file.to_str().unwrap();
+
+    let output = load(&["--connections", "50", "--duration", "300ms", "--json", json]);
+
+    assert!(output.status.success(), "{output:?}");
+    let report = report(&file);
+    assert_eq!(report["scenario"], "extreme");
+    assert_eq!(report["backend"], "sqlite");
+    assert_eq!(report["connections_held_at_once_peak"], 50);
+    assert_eq!(report["leaked"], 0);
+    assert!(report["checkouts"].as_u64().unwrap() >= 200, "{report}");
+    let audit = &report["audit"];
+    assert_eq!(
+        audit["descriptors_after_close"],
+        audit["descriptors_before"]
+    );
+    if cfg!(target_os = "linux") {
+        assert_eq!(audit["backend_open_while_held"], 50);
+        assert_eq!(audit["backend_open_after_close"], 0);
+    }
+}
+
+#[test]
+fn all_writes_every_report_and_compares_with_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    let json = file.to_str().unwrap();
+    let small = [
+        "all",
+        "--backend",
+        "memory",
+        "--connections",
+        "20",
+        "--duration",
+        "100ms",
+    ];
+
+    let first = load(&[&small[..], &["--json", json]].concat());
+    let tolerant = ["--baseline", json, "--tolerance", "1000000"];
+    let second = load(&[&small[..], &tolerant].concat());
+
+    assert!(first.status.success(), "{first:?}");
+    let names: Vec<_> = report(&file)["reports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["scenario"].clone())
+        .collect();
+    assert_eq!(names, ["basic", "sustained", "extreme"]);
+    assert!(second.status.success(), "{second:?}");
+}
+
+#[test]
+fn a_figure_that_is_worse_than_in_the_baseline_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    let json = file.to_str().unwrap();
+    let small = ["basic", "--backend", "memory", "--connections", "20"];
+    load(&[&small[..], &["--json", json]].concat());
+
+    let mut better = report(&file);
+    better["checkouts_per_second"] = 1e12.into();
+    std::fs::write(&file, better.to_string()).unwrap();
+    let output = load(&[&small[..], &["--baseline", json]].concat());
+
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("WORSE: basic checkouts_per_second"));
+}
+
+#[test]
+fn a_run_that_cannot_begin_says_why() {
+    for (arguments, why) in [
+        (&["--backend", "postgres"][..], "available: sqlite, memory"),
+        (
+            &["basic", "--connections", "10", "--max-size", "5"],
+            "--max-size (5)",
+        ),
+        (&["--connections", "100000000"], "open files"),
+        (
+            &["basic", "--url", "/nowhere/at/all.db"],
+            "/nowhere/at/all.db",
+        ),
+        (&["basic", "--baseline", "/nowhere.json"], "/nowhere.json"),
+    ] {
+        let output = load(arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains(why),
+            "{output:?}"
+        );
+    }
+}

@@ -1,0 +1,303 @@
+//! The checkout: the fast way when something is idle, and waiting when nothing is.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::error::{Error, Stage};
+use crate::guard::PooledConnection;
+use crate::inner::bounded::{Failure, caught_now};
+use crate::inner::care::{Care, Tended, Tending};
+use crate::inner::clock::{Nanos, nanos};
+use crate::inner::entry::Entry;
+use crate::inner::exchange::Joined;
+use crate::inner::{Inner, between};
+use crate::manager::{Condition, Manager};
+use crate::stats::{CloseReason, count};
+use crate::waiting::{Waited, Waiting};
+
+/// Where in the user's code a checkout was made.
+pub(crate) type Site = &'static Location<'static>;
+
+/// What a look at the idle set has given.
+pub(crate) enum Look<M: Manager> {
+    /// A connection, handed out.
+    Ready(PooledConnection<M>),
+    /// A connection that cannot be handed out as it is.
+    Unready(Box<Entry<M>>, Fitness),
+    /// Nothing is idle.
+    Nothing,
+}
+
+/// Whether a connection may be handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fitness {
+    Ready,
+    Needs(Care),
+    Unfit(CloseReason),
+}
+
+impl<M: Manager> Inner<M> {
+    /// Takes what is idle; no lock, no clock, no allocation.
+    #[inline]
+    pub(crate) fn look(&self, site: Site) -> Look<M> {
+        let Some(taken) = self.exchange.take() else {
+            return Look::Nothing;
+        };
+        let mut entry = taken.item;
+        if taken.new_low {
+            self.note_active();
+        }
+        let now = match self.dial.clock.coarse() {
+            Some(now) => now,
+            None => entry.slot.inner.wind_up(),
+        };
+        match self.fitness(&mut entry, now) {
+            Fitness::Ready => Look::Ready(self.hand_out(entry, now, site)),
+            other => Look::Unready(entry, other),
+        }
+    }
+
+    #[inline]
+    fn fitness(&self, entry: &mut Entry<M>, now: Nanos) -> Fitness {
+        let record = &entry.slot.record;
+        if let Some(reason) = self.limits.worn(record, self.dial.generation(), now) {
+            return Fitness::Unfit(reason);
+        }
+        let unproved_for = now.saturating_sub(record.unproved_since());
+        match caught_now(|| self.manager.condition(&mut entry.conn)) {
+            Some(Condition::Ready) if unproved_for < self.limits.trusted_for => Fitness::Ready,
+            Some(Condition::Ready) => Fitness::Needs(Care::Validate),
+            Some(Condition::NeedsRecycle) => Fitness::Needs(Care::Recycle),
+            Some(Condition::Broken) | None => Fitness::Unfit(CloseReason::Broken),
+        }
+    }
+
+    #[inline]
+    fn hand_out(&self, mut entry: Box<Entry<M>>, now: Nanos, site: Site) -> PooledConnection<M> {
+        entry.slot.record.check_out(now, site);
+        if entry.sample.is_due(now) {
+            entry.sample.began = Some(self.dial.clock.exact());
+        }
+        PooledConnection::new(entry)
+    }
+}
+
+/// The checkout of a caller who is ready to wait for `patience`.
+pub(crate) async fn wait<M: Manager>(
+    inner: &Arc<Inner<M>>,
+    first: Look<M>,
+    patience: Option<Duration>,
+    site: Site,
+) -> Result<PooledConnection<M>, Error<M::Error>> {
+    inner.attend();
+    let began = inner.dial.clock.exact();
+    let deadline = patience.map_or(Nanos::MAX, |patience| began.saturating_add(nanos(patience)));
+    let patience = Patience {
+        inner,
+        began,
+        deadline,
+    };
+    patience.serve(first, site).await
+}
+
+/// One checkout that waits.
+struct Patience<'a, M: Manager> {
+    inner: &'a Arc<Inner<M>>,
+    began: Nanos,
+    /// One for all stages; [`Nanos::MAX`] for none.
+    deadline: Nanos,
+}
+
+impl<M: Manager> Patience<'_, M> {
+    async fn serve(
+        &self,
+        mut look: Look<M>,
+        site: Site,
+    ) -> Result<PooledConnection<M>, Error<M::Error>> {
+        let inner = self.inner;
+        let mut failures = 0;
+        let mut served_before = false;
+        loop {
+            let (entry, fitness) = match look {
+                Look::Ready(conn) => {
+                    self.record(inner.dial.clock.exact());
+                    return Ok(conn);
+                }
+                Look::Unready(entry, fitness) => (entry, fitness),
+                Look::Nothing => {
+                    let mut entry = self.stand_in_line(served_before).await?;
+                    let now = inner.dial.clock.exact();
+                    let brand_new = entry.slot.record.is_brand_new();
+                    match inner.fitness(&mut entry, now) {
+                        Fitness::Ready => return Ok(self.hand_out(entry, now, site)),
+                        // Straight from its connect, it has proved itself even to `Always`.
+                        Fitness::Needs(Care::Validate) if brand_new => {
+                            return Ok(self.hand_out(entry, now, site));
+                        }
+                        unready => (entry, unready),
+                    }
+                }
+            };
+            served_before = true;
+            match fitness {
+                Fitness::Ready => unreachable!("what is ready is handed out"),
+                Fitness::Unfit(reason) => Inner::close_entry(entry, reason),
+                Fitness::Needs(care) => match self.tend(entry, care).await? {
+                    Ok(entry) => {
+                        let now = inner.dial.clock.exact();
+                        return Ok(self.hand_out(entry, now, site));
+                    }
+                    Err(failure) => {
+                        failures += 1;
+                        if failures > inner.exchange.limits().1 {
+                            return Err(given_up(care, failure));
+                        }
+                    }
+                },
+            }
+            look = inner.look(site);
+        }
+    }
+
+    async fn stand_in_line(&self, at_front: bool) -> Result<Box<Entry<M>>, Error<M::Error>> {
+        let inner = self.inner;
+        let alarm_at = inner.alarm_for(self.deadline, self.began);
+        match inner
+            .exchange
+            .join(at_front, inner.config.max_waiting, alarm_at)
+        {
+            Joined::Served(entry) => Ok(entry),
+            Joined::Closed => Err(Error::Closed),
+            Joined::Full => {
+                count(&inner.counters.refused);
+                Err(Error::Overloaded {
+                    snapshot: inner.snapshot(),
+                })
+            }
+            Joined::Waiting { stay, connects } => {
+                if alarm_at == Nanos::MAX {
+                    inner.host.call.notify_one();
+                }
+                inner.note_active();
+                inner.begin_connects(connects);
+                inner.connecting.on_demand();
+                match Waiting::new(inner, stay, self.deadline, alarm_at).await {
+                    Waited::Served(entry) => Ok(entry),
+                    Waited::Dismissed => Err(Error::Closed),
+                    Waited::TimedOut => Err(self.timed_out(Stage::Wait)),
+                }
+            }
+        }
+    }
+
+    async fn tend(&self, entry: Box<Entry<M>>, care: Care) -> Result<Tended<M>, Error<M::Error>> {
+        let tending = Tending::new(entry, care);
+        if self.deadline == Nanos::MAX {
+            return Ok(tending.await);
+        }
+        let deadline = self.inner.dial.clock.instant(self.deadline);
+        let tended = tokio::time::timeout_at(deadline, tending).await;
+        tended.map_err(|_| self.timed_out(care.stage()))
+    }
+
+    fn hand_out(&self, entry: Box<Entry<M>>, now: Nanos, site: Site) -> PooledConnection<M> {
+        self.record(now);
+        let tick = self.inner.dial.clock.coarse().unwrap_or(now);
+        self.inner.hand_out(entry, tick, site)
+    }
+
+    fn record(&self, now: Nanos) {
+        self.inner.counters.wait.record(between(self.began, now));
+    }
+
+    #[cold]
+    fn timed_out(&self, stage: Stage) -> Error<M::Error> {
+        timed_out(
+            self.inner,
+            stage,
+            between(self.began, self.inner.dial.clock.exact()),
+        )
+    }
+}
+
+#[cold]
+fn timed_out<M: Manager>(inner: &Inner<M>, stage: Stage, waited: Duration) -> Error<M::Error> {
+    count(&inner.counters.timed_out);
+    let snapshot = inner.snapshot();
+    let there_was_room = snapshot.total - snapshot.opening < snapshot.max_size;
+    let stage = match stage {
+        Stage::Wait if there_was_room => Stage::Connect,
+        other => other,
+    };
+    tracing::debug!(pool = %inner.name, ?waited, %stage, %snapshot, "checkout timed out");
+    Error::Timeout {
+        stage,
+        waited,
+        snapshot,
+    }
+}
+
+/// What a checkout fails with when more connections were unfit than the pool can have.
+fn given_up<E: std::error::Error + 'static>(care: Care, failure: Failure<E>) -> Error<E> {
+    match (failure, care) {
+        (Failure::Failed(error), Care::Validate) => Error::Validate(error),
+        (Failure::Failed(error), Care::Recycle) => Error::Recycle(error),
+        (Failure::Panicked, care) => Error::Panicked(care.stage()),
+        (Failure::Closed, _) => Error::Closed,
+        (Failure::TimedOut(limit), care) => Error::Unanswered {
+            stage: care.stage(),
+            limit,
+        },
+    }
+}
+
+/// Answers a checkout without patience that found nothing idle.
+#[cold]
+pub(crate) fn nothing_now<M: Manager>(
+    inner: &Arc<Inner<M>>,
+) -> Result<PooledConnection<M>, Error<M::Error>> {
+    if inner.is_shut_down() {
+        return Err(Error::Closed);
+    }
+    inner.attend();
+    inner.open_ahead();
+    Err(timed_out(inner, Stage::Wait, Duration::ZERO))
+}
+
+/// A checkout that never waits.
+pub(crate) fn at_once<M: Manager>(
+    inner: &Arc<Inner<M>>,
+    site: Site,
+) -> Result<Option<PooledConnection<M>>, Error<M::Error>> {
+    inner.attend();
+    loop {
+        match inner.look(site) {
+            Look::Ready(conn) => return Ok(Some(conn)),
+            Look::Unready(entry, Fitness::Needs(care)) => {
+                // What answers at once is served; the rest goes on in the background.
+                let runtime = inner.host.handle();
+                let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
+                let tending = pin!(Tending::new(entry, care));
+                match tending.poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(Ok(entry)) => {
+                        let now = inner.dial.clock.exact();
+                        return Ok(Some(inner.hand_out(entry, now, site)));
+                    }
+                    Poll::Ready(Err(_)) => {}
+                    Poll::Pending => return Ok(None),
+                }
+            }
+            Look::Unready(entry, Fitness::Unfit(reason)) => Inner::close_entry(entry, reason),
+            Look::Unready(_, Fitness::Ready) => unreachable!("what is ready is handed out"),
+            Look::Nothing if inner.is_shut_down() => return Err(Error::Closed),
+            Look::Nothing => {
+                inner.open_ahead();
+                return Ok(None);
+            }
+        }
+    }
+}

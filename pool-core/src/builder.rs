@@ -1,0 +1,188 @@
+//! Making a pool.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::config::{ConfigError, PoolConfig, Reuse, Validation};
+use crate::error::{Error, Stage};
+use crate::inner::Inner;
+use crate::inner::bounded::Failure;
+use crate::inner::opener::OpenError;
+use crate::manager::Manager;
+use crate::pool::Pool;
+
+/// Makes a [`Pool`]; every setting has a default.
+///
+/// Time limits take a [`Duration`] or `None` for no limit.
+#[must_use = "a builder does nothing until it is built"]
+pub struct PoolBuilder<M: Manager> {
+    manager: M,
+    config: PoolConfig,
+    min_size_is_given: bool,
+}
+
+/// One method for each setting that is set as it is.
+macro_rules! setters {
+    ($($(#[doc = $doc:literal])+ $(#[doc(alias($($alias:literal),+))])? $name:ident: $kind:ty;)+) => {
+        $(
+            $(#[doc = $doc])+
+            $(#[doc(alias($($alias),+))])?
+            pub fn $name(mut self, $name: impl Into<$kind>) -> Self {
+                self.config.$name = $name.into();
+                self
+            }
+        )+
+    };
+}
+
+impl<M: Manager> PoolBuilder<M> {
+    pub(crate) fn new(manager: M) -> Self {
+        Self {
+            manager,
+            config: PoolConfig::default(),
+            min_size_is_given: false,
+        }
+    }
+
+    /// Takes all settings from `config`, such as [`PoolConfig::from_env`] makes it.
+    pub fn config(mut self, config: PoolConfig) -> Self {
+        self.min_size_is_given = config.min_size != PoolConfig::default().min_size;
+        self.config = config;
+        self
+    }
+
+    /// Connections the pool keeps open at least (2, or `max_size` if that is less).
+    #[doc(alias("min_connections", "min_idle_connections"))]
+    pub fn min_size(mut self, min_size: usize) -> Self {
+        self.config.min_size = min_size;
+        self.min_size_is_given = true;
+        self
+    }
+
+    setters! {
+        /// Connections the pool has at most, those being opened or closed included (10).
+        #[doc(alias("max_connections", "max_open", "pool_size"))]
+        max_size: usize;
+        /// Idle connections kept beyond those in use (0).
+        min_idle: usize;
+        /// How long a checkout waits (30 s).
+        #[doc(alias("connection_timeout", "wait_timeout", "checkout_timeout"))]
+        acquire_timeout: Option<Duration>;
+        /// How long opening one connection may take (10 s).
+        #[doc(alias("create_timeout"))]
+        connect_timeout: Option<Duration>;
+        /// How long validating a connection may take, pings included (5 s).
+        validate_timeout: Option<Duration>;
+        /// How long recycling a connection may take (5 s).
+        recycle_timeout: Option<Duration>;
+        /// How long closing a connection in order may take (5 s).
+        close_timeout: Option<Duration>;
+        /// How long closing the pool waits for holders (30 s).
+        drain_timeout: Option<Duration>;
+        /// The age at which a connection is replaced (1 h).
+        max_lifetime: Option<Duration>;
+        /// How much earlier that may be, as a share of it from 0 to 1 (0.1).
+        lifetime_jitter: f64;
+        /// How long a connection may be idle before it is closed, down to `min_size` (10 min).
+        idle_timeout: Option<Duration>;
+        /// Checkouts after which a connection is replaced (50,000).
+        max_uses: Option<u64>;
+        /// When a checkout asks the server first (when idle for 1 s).
+        #[doc(alias("test_on_check_out", "test_before_acquire", "pre_ping"))]
+        validation: Validation;
+        /// How long a connection may be idle before it is pinged in the background (60 s).
+        #[doc(alias("health_check_interval"))]
+        keepalive: Option<Duration>;
+        /// Connections being opened at the same time, at most (4).
+        max_connecting: usize;
+        /// Checkouts that may wait at the same time (no limit).
+        max_waiting: Option<usize>;
+        /// Which idle connection a checkout takes (the one used last).
+        reuse: Reuse;
+        /// How long a connection may be held before the pool warns (30 s).
+        leak_threshold: Option<Duration>;
+    }
+
+    /// The pool's name in messages and metrics (the manager's).
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = Some(name.into());
+        self
+    }
+
+    /// Makes the pool at once; the minimum is opened in the background, or at the first checkout
+    /// when this is called outside a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Lists every setting that breaks a rule.
+    pub fn build(self) -> Result<Pool<M>, ConfigError> {
+        let pool = self.unstarted()?;
+        pool.inner().attend();
+        Ok(pool)
+    }
+
+    /// Makes the pool when `min_size` connections are open and validated, `max_connecting` at a
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that goes wrong: [`Error::Config`], [`Error::Connect`],
+    /// [`Error::Validate`], [`Error::Unanswered`] after `connect_timeout` or `validate_timeout`.
+    /// Connections already open are closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    #[doc(alias("warm_up", "build_eager"))]
+    pub async fn connect(self) -> Result<Pool<M>, Error<M::Error>> {
+        let pool = self.unstarted()?;
+        let inner = pool.inner();
+        let mut opening = JoinSet::new();
+        loop {
+            for permit in inner.plan_to_minimum() {
+                opening.spawn(Inner::open_validated(permit));
+            }
+            match opening.join_next().await {
+                None => break,
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => return Err(start_failure(error)),
+                Some(Err(_)) => return Err(Error::Panicked(Stage::Connect)),
+            }
+        }
+        inner.attend();
+        Ok(pool)
+    }
+
+    fn unstarted(self) -> Result<Pool<M>, ConfigError> {
+        let config = self.config.checked(self.min_size_is_given)?;
+        Ok(Pool::new(self.manager, config))
+    }
+}
+
+fn start_failure<M: Manager>(error: OpenError<M>) -> Error<M::Error> {
+    let (stage, failure) = match error {
+        OpenError::Connect(failure) => (Stage::Connect, failure),
+        OpenError::Validate(failure) => (Stage::Validate, failure),
+    };
+    match failure {
+        Failure::Failed(error) if stage == Stage::Connect => Error::Connect(error),
+        Failure::Failed(error) => Error::Validate(error),
+        Failure::TimedOut(limit) => Error::Unanswered { stage, limit },
+        Failure::Panicked => Error::Panicked(stage),
+        Failure::Closed => Error::Closed,
+    }
+}
+
+impl<M: Manager> fmt::Debug for PoolBuilder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,286 @@
+//! What a pool can be told, and how it is told.
+//!
+//! [`PoolConfig`] is written once, below, as a table: each entry is the field, its documentation,
+//! its default and its row in `docs/settings.md`. The macro of `settings` makes the struct and a
+//! list of [`Setting`](settings::Setting)s from it, and everything else goes through that list:
+//!
+//! ```text
+//!   env        url       serialized     where texts come from
+//!      \        |        /
+//!      reader, names                    names to settings; collects every problem
+//!            |
+//!         settings  ->  value           texts to values, a rule for each type
+//!         rules                         rules of one setting, and between two
+//! ```
+//!
+//! So a new setting is one entry here and, where it has a rule that its type has not, one line in
+//! `rules`.
+
+mod choice;
+mod env;
+mod error;
+mod names;
+mod reader;
+mod rules;
+#[cfg(feature = "serde")]
+mod serialized;
+mod settings;
+mod url;
+mod value;
+
+use std::time::Duration;
+
+pub use self::choice::{Reuse, Validation};
+pub use self::error::{ConfigError, ConfigProblem};
+use self::settings::settings;
+
+settings! {
+    /// The settings of a pool, each with a default that suits a web server.
+    ///
+    /// A time limit of `None` (`0`, `none` or `off` as text) never ends. Texts are read alike from
+    /// the environment ([`from_env`](Self::from_env)), from a URL
+    /// ([`from_url_query`](Self::from_url_query)) and, with the feature `serde`, from files.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use pool_core::PoolConfig;
+    ///
+    /// let mut config = PoolConfig::default();
+    /// config.min_size = 10;
+    /// config.max_size = 5;
+    /// let error = config.validate().unwrap_err();
+    /// assert_eq!(error.to_string(), "min_size (10) cannot be greater than max_size (5)");
+    /// ```
+    pub struct PoolConfig {
+        /// Connections the pool keeps open at least, in use or idle.
+        min_size: usize = 2 => {
+            variable: "POOL_MIN_SIZE",
+            default: "2",
+            unit: "connections",
+            rule: "at most `max_size`",
+            elsewhere: ["min_connections", "min"],
+        }
+
+        /// Connections the pool has at most, those being opened or closed included.
+        ///
+        /// All pools of all processes together must stay below what the server allows.
+        max_size: usize = 10 => {
+            variable: "POOL_MAX_SIZE",
+            default: "10",
+            unit: "connections",
+            rule: "1 to 1,000,000",
+            elsewhere: ["max_connections", "max_open", "pool_size", "size", "max"],
+        }
+
+        /// Idle connections kept beyond those in use: headroom for a burst.
+        ///
+        /// Within `max_size`; the pool opens them in the background.
+        min_idle: usize = 0 => {
+            variable: "POOL_MIN_IDLE",
+            default: "0",
+            unit: "connections",
+            rule: "at most `max_size`",
+            elsewhere: ["minimum_idle"],
+        }
+
+        /// How long a checkout waits for a connection before it fails.
+        acquire_timeout: Option<Duration> = Some(Duration::from_secs(30)) => {
+            variable: "POOL_ACQUIRE_TIMEOUT",
+            default: "30s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["wait_timeout", "checkout_timeout", "connection_timeout"],
+        }
+
+        /// How long opening one connection may take.
+        connect_timeout: Option<Duration> = Some(Duration::from_secs(10)) => {
+            variable: "POOL_CONNECT_TIMEOUT",
+            default: "10s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["create_timeout"],
+        }
+
+        /// How long the server may take to say that a connection works, pings included.
+        validate_timeout: Option<Duration> = Some(Duration::from_secs(5)) => {
+            variable: "POOL_VALIDATE_TIMEOUT",
+            default: "5s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["validation_timeout", "ping_timeout"],
+        }
+
+        /// How long bringing a used connection back to a fresh session may take.
+        recycle_timeout: Option<Duration> = Some(Duration::from_secs(5)) => {
+            variable: "POOL_RECYCLE_TIMEOUT",
+            default: "5s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["reset_timeout"],
+        }
+
+        /// How long closing one connection in order may take before it is simply dropped.
+        close_timeout: Option<Duration> = Some(Duration::from_secs(5)) => {
+            variable: "POOL_CLOSE_TIMEOUT",
+            default: "5s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["disconnect_timeout"],
+        }
+
+        /// How long closing the pool waits for those who still hold a connection.
+        drain_timeout: Option<Duration> = Some(Duration::from_secs(30)) => {
+            variable: "POOL_DRAIN_TIMEOUT",
+            default: "30s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["shutdown_timeout"],
+        }
+
+        /// The age at which a connection is replaced, when nobody holds it.
+        ///
+        /// Keep it below what the server, a proxy or a firewall allows a connection.
+        max_lifetime: Option<Duration> = Some(Duration::from_secs(3600)) => {
+            variable: "POOL_MAX_LIFETIME",
+            default: "1h",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["lifetime", "max_age"],
+        }
+
+        /// How much earlier than `max_lifetime` a connection may be replaced, as a share of it.
+        ///
+        /// Each connection's lifetime is drawn once, when it is opened, from
+        /// `max_lifetime × (1 − lifetime_jitter)` to `max_lifetime`, so that connections opened
+        /// together are not all replaced together.
+        lifetime_jitter: f64 = 0.10 => {
+            variable: "POOL_LIFETIME_JITTER",
+            default: "10%",
+            unit: "fraction or percentage",
+            rule: "0 to 1 (0% to 100%)",
+            elsewhere: ["max_lifetime_jitter"],
+        }
+
+        /// How long a connection may be idle before it is closed, down to `min_size`.
+        idle_timeout: Option<Duration> = Some(Duration::from_secs(600)) => {
+            variable: "POOL_IDLE_TIMEOUT",
+            default: "10m",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["max_idle_time", "max_inactive_connection_lifetime"],
+        }
+
+        /// Checkouts after which a connection is replaced.
+        max_uses: Option<u64> = Some(50_000) => {
+            variable: "POOL_MAX_USES",
+            default: "50000",
+            unit: "checkouts",
+            rule: "0 or none for no limit",
+            elsewhere: ["max_queries", "max_requests"],
+        }
+
+        /// When a checkout asks the server first whether the connection works.
+        validation: Validation = Validation::WhenIdleFor(Duration::from_secs(1)) => {
+            variable: "POOL_VALIDATION",
+            default: "when_idle_for(1s)",
+            unit: "`always`, `never`, `when_idle_for(1s)` or a duration",
+            rule: "at most 10 years, not 0",
+            elsewhere: ["test_before_acquire", "test_on_check_out", "pre_ping"],
+        }
+
+        /// How long a connection may be idle before the pool pings it in the background.
+        keepalive: Option<Duration> = Some(Duration::from_secs(60)) => {
+            variable: "POOL_KEEPALIVE",
+            default: "1m",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no pings",
+            elsewhere: ["keepalive_time", "health_check_interval", "ping_interval"],
+        }
+
+        /// Connections being opened at the same time, at most.
+        ///
+        /// A thousand waiters on a server that has just come back make no storm.
+        max_connecting: usize = 4 => {
+            variable: "POOL_MAX_CONNECTING",
+            default: "4",
+            unit: "connections",
+            rule: "at least 1",
+            elsewhere: [],
+        }
+
+        /// Checkouts that may wait at the same time; one more fails at once.
+        ///
+        /// 0 still serves what is idle or can be opened.
+        max_waiting: Option<usize> = None => {
+            variable: "POOL_MAX_WAITING",
+            default: "none",
+            unit: "checkouts",
+            rule: "`none` for no limit; 0 is a limit",
+            elsewhere: ["max_queue", "wait_queue_size", "max_waiters"],
+        }
+
+        /// Which idle connection a checkout takes: the one used last, or the one idle longest.
+        reuse: Reuse = Reuse::Lifo => {
+            variable: "POOL_REUSE",
+            default: "lifo",
+            unit: "`lifo` or `fifo`",
+            rule: "one of the two",
+            elsewhere: ["queue_mode", "queue_strategy"],
+        }
+
+        /// How long a connection may be held before the pool warns of a leak.
+        ///
+        /// The warning says where it was checked out; the holder is not disturbed. In the
+        /// environment `POOL_LEAK_DETECTION=false` switches it off too.
+        leak_threshold: Option<Duration> = Some(Duration::from_secs(30)) => {
+            variable: "POOL_LEAK_THRESHOLD",
+            default: "30s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no warnings",
+            elsewhere: ["leak_detection", "leak_detection_threshold"],
+        }
+
+        /// The pool's name in messages and metrics; `None` takes the manager's.
+        name: Option<String> = None => {
+            variable: "POOL_NAME",
+            default: "none",
+            unit: "text",
+            rule: "1 to 100 characters, no control characters",
+            elsewhere: ["pool_name"],
+        }
+    }
+}
+
+impl PoolConfig {
+    /// Checks every rule.
+    ///
+    /// # Errors
+    ///
+    /// Lists all that is wrong at once, each with the setting, its value and the rule.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        ConfigError::unless_empty(rules::problems(self, &[]), ())
+    }
+
+    /// The config as a pool works with it: what can be said in several ways in the usual one
+    /// (`Some(0)` of a time limit is `None`), and every rule kept.
+    ///
+    /// `min_size_is_given` says whether somebody chose `min_size`: the default gives way to a
+    /// smaller `max_size`, for a user who sets only that has made no mistake.
+    pub(crate) fn checked(mut self, min_size_is_given: bool) -> Result<Self, ConfigError> {
+        self.settle(min_size_is_given);
+        self.validate().map(|()| self)
+    }
+
+    fn settle(&mut self, min_size_is_given: bool) {
+        for setting in SETTINGS {
+            (setting.normalise)(self);
+        }
+        if !min_size_is_given && self.min_size == Self::default().min_size {
+            self.min_size = self.min_size.min(self.max_size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

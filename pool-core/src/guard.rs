@@ -1,0 +1,156 @@
+//! The guard of a held connection, and the way of the connection back.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use crate::inner::bounded::caught_now;
+use crate::inner::care::Care;
+use crate::inner::entry::Entry;
+use crate::inner::exchange::Exchange;
+use crate::inner::record::Phase;
+use crate::inner::{Inner, between};
+use crate::manager::{Condition, Manager};
+use crate::metadata::Metadata;
+use crate::stats::{CloseReason, count};
+
+/// A use this long is counted with the coarse time, whether it was to be timed or not.
+const LONG: Duration = Duration::from_millis(500);
+
+/// A connection checked out of a pool; dropping it gives it back.
+///
+/// It dereferences to the manager's connection. It is `'static` and may be dropped anywhere: on
+/// another thread, outside a runtime, while a panic unwinds, after the pool was closed. A
+/// connection whose holder panicked is validated before anybody else gets it.
+///
+/// The methods are associated functions, so that none shadows one of the connection.
+#[must_use = "dropped at once, it is returned at once"]
+pub struct PooledConnection<M: Manager> {
+    /// `None` only while it is being taken apart.
+    entry: Option<Box<Entry<M>>>,
+}
+
+impl<M: Manager> PooledConnection<M> {
+    #[inline]
+    pub(crate) fn new(entry: Box<Entry<M>>) -> Self {
+        Self { entry: Some(entry) }
+    }
+
+    #[inline]
+    fn entry(&self) -> &Entry<M> {
+        self.entry
+            .as_ref()
+            .expect("there until the guard is given up")
+    }
+
+    #[expect(clippy::unnecessary_box_returns, reason = "it is a box everywhere")]
+    fn into_entry(self) -> Box<Entry<M>> {
+        let mut this = ManuallyDrop::new(self);
+        this.entry
+            .take()
+            .expect("there until the guard is given up")
+    }
+
+    /// Takes the connection out of the pool for good; its slot is free at once.
+    #[doc(alias("take", "hijack", "into_inner", "leak"))]
+    pub fn detach(this: Self) -> M::Connection {
+        let Entry { conn, mut slot, .. } = *this.into_entry();
+        slot.accounted = true;
+        count(&slot.inner.counters.detached);
+        conn
+    }
+
+    /// Gives the connection up as unusable: it is closed, and its slot used for a new one.
+    #[doc(alias("discard", "evict", "poison"))]
+    pub fn invalidate(this: Self) {
+        Inner::close_entry(this.into_entry(), CloseReason::Invalidated);
+    }
+
+    /// What the pool knows of the connection.
+    pub fn metadata(this: &Self) -> Metadata {
+        Metadata::of(this.entry(), &this.entry().slot.inner)
+    }
+}
+
+impl<M: Manager> Deref for PooledConnection<M> {
+    type Target = M::Connection;
+
+    #[inline]
+    fn deref(&self) -> &M::Connection {
+        &self.entry().conn
+    }
+}
+
+impl<M: Manager> DerefMut for PooledConnection<M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        &mut self
+            .entry
+            .as_mut()
+            .expect("there until the guard is given up")
+            .conn
+    }
+}
+
+impl<M: Manager> AsRef<M::Connection> for PooledConnection<M> {
+    fn as_ref(&self) -> &M::Connection {
+        self
+    }
+}
+
+impl<M: Manager> AsMut<M::Connection> for PooledConnection<M> {
+    fn as_mut(&mut self) -> &mut M::Connection {
+        self
+    }
+}
+
+impl<M: Manager<Connection: fmt::Debug>> fmt::Debug for PooledConnection<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<M: Manager> Drop for PooledConnection<M> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            give_back(entry);
+        }
+    }
+}
+
+#[inline]
+fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
+    if std::thread::panicking() {
+        return Inner::tend_and_release(entry, Care::Validate);
+    }
+    let inner = &*entry.slot.inner;
+    let now = match inner.dial.clock.coarse() {
+        Some(now) => now,
+        None => inner.dial.clock.exact(),
+    };
+    if let Some(began) = entry.sample.began.take() {
+        let held = between(began, inner.dial.clock.exact());
+        inner.counters.usage.record_n(held, entry.sample.weight());
+    } else if between(entry.slot.record.phase().1, now) >= LONG {
+        let held = between(entry.slot.record.phase().1, now);
+        inner.counters.usage.record(held);
+        entry.sample.count_alone();
+    }
+    let worn = inner
+        .limits
+        .worn(&entry.slot.record, inner.dial.generation(), now);
+    let condition = caught_now(|| inner.manager.condition(&mut entry.conn));
+    match (condition, worn) {
+        (Some(Condition::Ready), None) => {
+            entry.slot.record.enter(Phase::Idle, now);
+            if let Err(refused) = Exchange::release(entry) {
+                Inner::close_refused(refused);
+            }
+        }
+        (Some(Condition::Broken) | None, _) => Inner::close_entry(entry, CloseReason::Broken),
+        (Some(_), Some(reason)) => Inner::close_entry(entry, reason),
+        (Some(Condition::NeedsRecycle), None) => Inner::tend_and_release(entry, Care::Recycle),
+    }
+}

@@ -1,0 +1,70 @@
+//! Runs code of a manager so that it can do no harm: a time limit, and panics caught.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Why code of a manager came to nothing.
+#[derive(Debug)]
+pub(crate) enum Failure<E> {
+    /// It returned this error.
+    Failed(E),
+    /// It took longer than this.
+    TimedOut(Duration),
+    /// It panicked.
+    Panicked,
+    /// The pool was closed meanwhile.
+    Closed,
+}
+
+impl<E: std::fmt::Display> std::fmt::Display for Failure<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::TimedOut(limit) => write!(f, "no answer within {limit:.1?}"),
+            Self::Panicked => f.write_str("the manager panicked"),
+            Self::Closed => f.write_str("the pool is closed"),
+        }
+    }
+}
+
+/// Runs `work` to its end, for at most `limit`.
+pub(crate) async fn bounded<T, E>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure<E>> {
+    let work = caught(work);
+    let outcome = match limit {
+        None => work.await,
+        Some(limit) => match tokio::time::timeout(limit, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => return Err(Failure::TimedOut(limit)),
+        },
+    };
+    match outcome {
+        Some(result) => result.map_err(Failure::Failed),
+        None => Err(Failure::Panicked),
+    }
+}
+
+/// Runs `work`; `None` if it panics.
+pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(done)) => Poll::Ready(Some(done)),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}
+
+/// Calls `work`; `None` if it panics.
+#[inline]
+pub(crate) fn caught_now<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}

@@ -1,0 +1,193 @@
+//! How many connections there are, and how many more should be opened: plain numbers, guarded by
+//! the lock of the queue.
+//!
+//! A slot is taken before a connect begins and given back when the connection is closed, so
+//! `total` bounds what exists on the server. A connect is planned for each waiter that none is
+//! under way for, and for each connection missing to `min`; at most `max_connecting` are under
+//! way, one while connects fail.
+
+/// The slots of one pool.
+#[derive(Debug, Clone)]
+pub(crate) struct Capacity {
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+    pub(crate) max_connecting: usize,
+    /// Slots taken: connections opening, idle, active and closing.
+    total: usize,
+    /// Of these, those whose connect is planned or under way.
+    opening: usize,
+    /// Of these, those being closed: the server still has them, the pool no longer.
+    closing: usize,
+    /// Whether the last connect failed: then one at a time, paced by the backoff.
+    pub(crate) failing: bool,
+}
+
+impl Capacity {
+    pub(crate) fn new(min: usize, max: usize, max_connecting: usize) -> Self {
+        Self {
+            min,
+            max,
+            max_connecting,
+            total: 0,
+            opening: 0,
+            closing: 0,
+            failing: false,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Connects planned or under way.
+    pub(crate) fn opening(&self) -> usize {
+        self.opening
+    }
+
+    /// Connections that are not being closed.
+    pub(crate) fn live(&self) -> usize {
+        self.total - self.closing
+    }
+
+    /// Takes slots for the connects that `waiting` waiters and `min` call for now.
+    pub(crate) fn plan(&mut self, waiting: usize) -> usize {
+        let for_waiters = waiting.saturating_sub(self.opening);
+        let for_min = self.min.saturating_sub(self.live());
+        self.take(for_waiters.max(for_min))
+    }
+
+    /// Takes up to `wanted` slots for connects, as far as the limits allow.
+    pub(crate) fn take(&mut self, wanted: usize) -> usize {
+        let at_once = if self.failing { 1 } else { self.max_connecting };
+        let planned = wanted
+            .min(self.max.saturating_sub(self.total))
+            .min(at_once.saturating_sub(self.opening));
+        self.total += planned;
+        self.opening += planned;
+        planned
+    }
+
+    /// Whether a connect that has not begun is still called for.
+    pub(crate) fn still_wanted(&self, waiting: usize) -> bool {
+        (waiting >= self.opening || self.live() <= self.min) && self.live() <= self.max
+    }
+
+    /// A connect is through: its slot stays taken.
+    pub(crate) fn opened(&mut self) {
+        self.opening -= 1;
+    }
+
+    /// A connect came to nothing.
+    pub(crate) fn not_opened(&mut self) {
+        self.opening -= 1;
+        self.total -= 1;
+    }
+
+    /// A connection is going to be closed.
+    pub(crate) fn closing(&mut self) {
+        self.closing += 1;
+    }
+
+    /// A connection is gone; `announced` when [`closing`](Self::closing) was told before.
+    pub(crate) fn gone(&mut self, announced: bool) {
+        self.total -= 1;
+        self.closing -= usize::from(announced);
+    }
+
+    /// How many connections there are too many, after `max` was lowered.
+    pub(crate) fn surplus(&self) -> usize {
+        self.live().saturating_sub(self.max)
+    }
+
+    /// Whether one more waiter would be left over: more than `max_waiting` beyond those for whom
+    /// a connection is being opened or can be.
+    pub(crate) fn is_full(&self, waiting: usize, max_waiting: Option<usize>) -> bool {
+        let coming = self.opening + self.max.saturating_sub(self.total);
+        max_waiting.is_some_and(|limit| waiting + 1 > coming.saturating_add(limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Capacity;
+
+    #[test]
+    fn waiters_and_minimum_share_the_connects_under_way() {
+        let mut c = Capacity::new(2, 10, 8);
+        assert_eq!(c.plan(0), 2, "the minimum");
+        assert_eq!(c.plan(2), 0, "two waiters get the two that are coming");
+        assert_eq!(c.plan(3), 1);
+    }
+
+    #[test]
+    fn never_more_than_max_nor_more_at_once_than_allowed() {
+        let mut c = Capacity::new(0, 3, 2);
+        assert_eq!(c.plan(100), 2);
+        c.opened();
+        assert_eq!(c.plan(100), 1);
+        c.opened();
+        c.opened();
+        assert_eq!(c.plan(100), 0);
+        assert_eq!(c.total(), 3);
+    }
+
+    #[test]
+    fn one_connect_at_a_time_while_they_fail() {
+        let mut c = Capacity::new(0, 10, 4);
+        c.failing = true;
+        assert_eq!(c.plan(5), 1);
+        assert_eq!(c.plan(5), 0);
+        c.not_opened();
+        assert_eq!(c.plan(5), 1);
+    }
+
+    #[test]
+    fn a_connect_nobody_waits_for_any_more_is_not_begun() {
+        let mut c = Capacity::new(0, 10, 4);
+        assert_eq!(c.plan(2), 2);
+        assert!(!c.still_wanted(1));
+        c.not_opened();
+        assert!(c.still_wanted(1));
+        assert!(!c.still_wanted(0));
+    }
+
+    #[test]
+    fn a_lowered_maximum_shows_as_surplus() {
+        let mut c = Capacity::new(0, 4, 4);
+        assert_eq!(c.plan(4), 4);
+        c.max = 1;
+        assert_eq!(c.surplus(), 3);
+        c.not_opened();
+        assert_eq!(c.surplus(), 2);
+        c.opened();
+        c.closing();
+        assert_eq!(
+            c.surplus(),
+            1,
+            "one that is being closed is no longer too many"
+        );
+        c.gone(true);
+        assert_eq!((c.surplus(), c.total()), (1, 2));
+    }
+
+    #[test]
+    fn the_queue_is_full_only_beyond_what_can_be_opened() {
+        let mut c = Capacity::new(0, 2, 4);
+        assert!(
+            !c.is_full(0, Some(0)) && !c.is_full(1, Some(0)),
+            "two can be opened"
+        );
+        assert!(c.is_full(2, Some(0)));
+        assert!(!c.is_full(2, Some(1)));
+        assert_eq!(c.plan(2), 2);
+        assert!(
+            !c.is_full(1, Some(0)) && c.is_full(2, Some(0)),
+            "two are coming"
+        );
+        c.opened();
+        c.opened();
+        assert!(c.is_full(0, Some(0)));
+        assert!(!c.is_full(1_000_000, None));
+    }
+}

@@ -1,0 +1,147 @@
+//! Validating and recycling: what is done to a connection before somebody gets it (again).
+//!
+//! The future owns the connection, so dropping it at any point frees the slot; and a checkout
+//! that gives up on it does not drop it but lets it finish in the background ([`Tending`]): a
+//! cancelled validation does not cost the connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::Inner;
+use super::bounded::{Failure, bounded};
+use super::entry::Entry;
+use super::exchange::Exchange;
+use super::record::Phase;
+use crate::error::Stage;
+use crate::manager::Manager;
+use crate::stats::CloseReason;
+
+/// What a connection needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Care {
+    Validate,
+    Recycle,
+}
+
+impl Care {
+    pub(crate) fn stage(self) -> Stage {
+        match self {
+            Self::Validate => Stage::Validate,
+            Self::Recycle => Stage::Recycle,
+        }
+    }
+}
+
+/// The connection, fit to be used, or why it was closed.
+pub(crate) type Tended<M> = Result<Box<Entry<M>>, Failure<<M as Manager>::Error>>;
+
+impl<M: Manager> Inner<M> {
+    /// Gives the connection what it needs; it is closed when that fails.
+    pub(crate) async fn tend(mut entry: Box<Entry<M>>, care: Care) -> Tended<M> {
+        let inner = Arc::clone(&entry.slot.inner);
+        entry
+            .slot
+            .record
+            .enter(Phase::Busy, inner.dial.clock.exact());
+        let began = Instant::now();
+        let conn = &mut entry.conn;
+        let result = match care {
+            Care::Validate => {
+                let work = async { inner.manager.validate(conn).await };
+                bounded(inner.config.validate_timeout, work).await
+            }
+            Care::Recycle => {
+                let work = async { inner.manager.recycle(conn).await };
+                bounded(inner.config.recycle_timeout, work).await
+            }
+        };
+        match care {
+            Care::Validate => inner.counters.validate.record(began.elapsed()),
+            Care::Recycle => inner.counters.recycle.record(began.elapsed()),
+        }
+        match result {
+            Ok(()) => {
+                entry.slot.record.prove(inner.dial.clock.exact());
+                Ok(entry)
+            }
+            Err(failure) => {
+                let reason = match care {
+                    Care::Validate => CloseReason::ValidateFailed,
+                    Care::Recycle => CloseReason::RecycleFailed,
+                };
+                tracing::warn!(
+                    pool = %inner.name,
+                    connection = entry.slot.record.id,
+                    error = %failure,
+                    "{reason}, the connection is closed"
+                );
+                Self::close_entry(entry, reason);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Gives the connection what it needs in the background, and then back to the pool.
+    pub(crate) fn tend_and_release(entry: Box<Entry<M>>, care: Care) {
+        let now = entry.slot.inner.dial.clock.exact();
+        entry.slot.record.enter(Phase::Busy, now);
+        let inner = Arc::clone(&entry.slot.inner);
+        inner.host.spawn(async move {
+            if let Ok(entry) = Self::tend(entry, care).await {
+                Self::release(entry);
+            }
+        });
+    }
+
+    /// Makes an open connection available: to the first waiter, or idle.
+    pub(crate) fn release(entry: Box<Entry<M>>) {
+        let now = entry.slot.inner.dial.clock.exact();
+        entry.slot.record.enter(Phase::Idle, now);
+        if let Err(refused) = Exchange::release(entry) {
+            Self::close_refused(refused);
+        }
+    }
+}
+
+/// Tending for a checkout, which may go away meanwhile.
+pub(crate) struct Tending<M: Manager> {
+    job: Option<Pin<Box<dyn Future<Output = Tended<M>> + Send>>>,
+    inner: Arc<Inner<M>>,
+}
+
+impl<M: Manager> Tending<M> {
+    pub(crate) fn new(entry: Box<Entry<M>>, care: Care) -> Self {
+        let inner = Arc::clone(&entry.slot.inner);
+        Self {
+            job: Some(Box::pin(Inner::tend(entry, care))),
+            inner,
+        }
+    }
+}
+
+impl<M: Manager> Future for Tending<M> {
+    type Output = Tended<M>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Tended<M>> {
+        let job = self.job.as_mut().expect("not polled again when ready");
+        let tended = std::task::ready!(job.as_mut().poll(cx));
+        self.job = None;
+        Poll::Ready(tended)
+    }
+}
+
+impl<M: Manager> Drop for Tending<M> {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            self.inner.host.spawn(async move {
+                if let Ok(entry) = job.await {
+                    Inner::release(entry);
+                }
+            });
+        }
+    }
+}

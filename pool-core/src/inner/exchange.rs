@@ -1,0 +1,402 @@
+//! Where those who return meet those who want: the seam between the two regimes of a pool.
+//!
+//! ```text
+//!  nobody waits                              somebody waits (or closed, or too many)
+//!  ─────────────                             ────────────────────────────────────────
+//!  take: from the shards, no lock            take: nothing there; join the queue
+//!  release: into the shards, no lock         release: finds a plug; under the lock it is handed
+//!                                            to the first in the queue
+//! ```
+//!
+//! One invariant holds whenever the lock of the line is free:
+//!
+//! > the shards are plugged, and therefore empty, exactly while the queue is not empty, the pool
+//! > is closed, or there are more connections than the maximum.
+//!
+//! So a waiter and an idle connection never exist side by side, a returning thread cannot miss a
+//! waiter, and a newcomer cannot overtake one: there is nothing in the shards to overtake with.
+//! Plugging looks into each shard once, so a connection that was returned between "nothing idle"
+//! and "in the queue" is found.
+//!
+//! The module is generic over what is exchanged, and knows neither managers nor runtimes.
+
+use std::task::{Context, Poll};
+
+use crossbeam_utils::CachePadded;
+
+use super::capacity::Capacity;
+use super::clock::Nanos;
+use super::idle::{Homing, Settled, Shards, Taken};
+use super::sync::{Arc, AtomicUsize, Mutex, MutexGuard, lock};
+use super::waiters::{Place, Queue, Ticket};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The idle set, the queue, and the capacity they share.
+pub(crate) struct Exchange<T> {
+    pub(crate) shards: Shards<T>,
+    line: CachePadded<Mutex<Line<T>>>,
+    tally: CachePadded<Tally>,
+}
+
+/// Figures for readers without the lock; written under it.
+struct Tally {
+    waiting: AtomicUsize,
+    peak_waiting: AtomicUsize,
+    min: AtomicUsize,
+    max: AtomicUsize,
+}
+
+/// What the lock guards.
+pub(crate) struct Line<T> {
+    queue: Queue<T>,
+    pub(crate) capacity: Capacity,
+    closed: bool,
+    plugged: bool,
+}
+
+/// An item that leads to the exchange it belongs to.
+pub(crate) trait Member: Sized {
+    fn exchange(&self) -> &Exchange<Self>;
+
+    /// It goes from hand to hand now, and is not idle in between.
+    fn on_hand_over(&self);
+}
+
+impl<T: Member> Homing for T {
+    #[inline]
+    fn shards(&self) -> &Shards<T> {
+        &self.exchange().shards
+    }
+}
+
+/// What came of wanting an item.
+pub(crate) enum Joined<T> {
+    /// One turned up while joining.
+    Served(Box<T>),
+    /// In the queue; so many connects were planned and are to be begun.
+    Waiting { stay: Stay<T>, connects: usize },
+    /// The queue is as long as it may be.
+    Full,
+    /// The pool is closed.
+    Closed,
+}
+
+/// Why an item was not taken back. It counts as closing from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The pool is closed.
+    Closed,
+    /// There are more connections than the maximum.
+    Surplus,
+}
+
+/// An item that was not taken back, and why.
+pub(crate) type Refused<T> = (Box<T>, Refusal);
+
+/// A stay in the queue. It must be ended with [`Exchange::leave`].
+pub(crate) struct Stay<T> {
+    ticket: Arc<Ticket<T>>,
+    place: Place,
+}
+
+impl<T> Stay<T> {
+    /// Ready with the item, or with `None` when the queue was dissolved.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Box<T>>> {
+        self.ticket.poll(cx)
+    }
+}
+
+impl<T: Member> Exchange<T> {
+    pub(crate) fn new(shards: Shards<T>, capacity: Capacity) -> Self {
+        let tally = Tally {
+            waiting: AtomicUsize::new(0),
+            peak_waiting: AtomicUsize::new(0),
+            min: AtomicUsize::new(capacity.min),
+            max: AtomicUsize::new(capacity.max),
+        };
+        let line = Line {
+            queue: Queue::new(),
+            capacity,
+            closed: false,
+            plugged: false,
+        };
+        Self {
+            shards,
+            line: CachePadded::new(Mutex::new(line)),
+            tally: CachePadded::new(tally),
+        }
+    }
+
+    /// Takes what is idle; never overtakes a waiter.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Taken<T>> {
+        self.shards.take()
+    }
+
+    /// Gives an item back: to the first waiter, or to the idle set.
+    #[inline]
+    pub(crate) fn release(item: Box<T>) -> Result<(), Refused<T>> {
+        match Shards::put(item) {
+            Settled::Idle => Ok(()),
+            Settled::Plugged(item) => Self::hand_over(item, Shards::put),
+        }
+    }
+
+    /// Like [`release`](Self::release), but if nobody waits the item is to be taken last.
+    pub(crate) fn release_last(item: Box<T>) -> Result<(), Refused<T>> {
+        Self::hand_over(item, Shards::put_last)
+    }
+
+    #[cold]
+    fn hand_over(
+        mut item: Box<T>,
+        settle: impl Fn(Box<T>) -> Settled<T>,
+    ) -> Result<(), Refused<T>> {
+        enum Next<T> {
+            Refuse(Refusal),
+            Serve(Arc<Ticket<T>>),
+            Settle,
+        }
+        loop {
+            let next = {
+                let exchange = item.exchange();
+                let mut line = exchange.lock();
+                if line.closed {
+                    line.capacity.closing();
+                    Next::Refuse(Refusal::Closed)
+                } else if line.capacity.surplus() > 0 {
+                    line.capacity.closing();
+                    exchange.balance(&mut line);
+                    Next::Refuse(Refusal::Surplus)
+                } else if let Some(ticket) = line.queue.call() {
+                    exchange.balance(&mut line);
+                    Next::Serve(ticket)
+                } else {
+                    Next::Settle
+                }
+            };
+            // The item is laid in without the lock: the ticket was ours alone once it was called.
+            match next {
+                Next::Refuse(refusal) => return Err((item, refusal)),
+                Next::Serve(ticket) => {
+                    item.on_hand_over();
+                    match ticket.serve(item) {
+                        Ok(()) => return Ok(()),
+                        Err(unserved) => item = unserved,
+                    }
+                }
+                Next::Settle => match settle(item) {
+                    Settled::Idle => return Ok(()),
+                    Settled::Plugged(unsettled) => item = unsettled,
+                },
+            }
+        }
+    }
+
+    /// Joins the queue, unless something is idle after all; [`ring`](Self::ring) wakes the waiter
+    /// at `alarm_at`.
+    pub(crate) fn join(
+        &self,
+        at_front: bool,
+        max_waiting: Option<usize>,
+        alarm_at: Nanos,
+    ) -> Joined<T> {
+        let mut line = self.lock();
+        if line.closed {
+            return Joined::Closed;
+        }
+        if !line.plugged {
+            if let Some(item) = self.shards.plug_or_take() {
+                return Joined::Served(item);
+            }
+            line.plugged = true;
+        }
+        if !at_front && line.capacity.is_full(line.queue.len(), max_waiting) {
+            self.balance(&mut line);
+            return Joined::Full;
+        }
+        let ticket = Arc::new(Ticket::new());
+        let place = line.queue.join(Arc::clone(&ticket), at_front, alarm_at);
+        let waiting = line.queue.len();
+        self.tally.waiting.store(waiting, Relaxed);
+        self.tally.peak_waiting.fetch_max(waiting, Relaxed);
+        let connects = line.capacity.plan(waiting);
+        Joined::Waiting {
+            stay: Stay { ticket, place },
+            connects,
+        }
+    }
+
+    /// Ends a stay in the queue, served or not; an item that was laid in unseen is passed on.
+    pub(crate) fn leave(&self, stay: Stay<T>) -> Result<(), Refused<T>> {
+        let Stay { ticket, place } = stay;
+        let laid_in = ticket.leave();
+        {
+            let mut line = self.lock();
+            if line.queue.remove(place) {
+                self.balance(&mut line);
+            }
+        }
+        laid_in.map_or(Ok(()), Self::release)
+    }
+
+    /// Closes: everybody in the queue is dismissed, everything idle is taken out and counts as
+    /// closing. Nothing the second time.
+    pub(crate) fn close(&self) -> Option<Vec<Box<T>>> {
+        let (drained, dismissed) = {
+            let mut line = self.lock();
+            if line.closed {
+                return None;
+            }
+            line.closed = true;
+            line.plugged = true;
+            let drained = self.shards.plug_and_drain();
+            for _ in &drained {
+                line.capacity.closing();
+            }
+            let dismissed: Vec<_> = std::iter::from_fn(|| line.queue.call()).collect();
+            self.tally.waiting.store(0, Relaxed);
+            (drained, dismissed)
+        };
+        for ticket in dismissed {
+            ticket.dismiss();
+        }
+        Some(drained)
+    }
+
+    /// Changes the capacity; what is idle beyond it is taken out and counts as closing, and so
+    /// many connects are to be begun.
+    #[must_use = "the items are out, and the slots of the connects taken"]
+    pub(crate) fn resize(&self, change: impl FnOnce(&mut Capacity)) -> (Vec<Box<T>>, usize) {
+        let mut line = self.lock();
+        change(&mut line.capacity);
+        self.tally.min.store(line.capacity.min, Relaxed);
+        self.tally.max.store(line.capacity.max, Relaxed);
+        let mut surplus = Vec::new();
+        if !line.closed && line.queue.is_empty() {
+            let too_many = line.capacity.surplus();
+            while surplus.len() < too_many {
+                let Some(item) = self.shards.plug_or_take() else {
+                    line.plugged = true;
+                    break;
+                };
+                line.plugged = false;
+                line.capacity.closing();
+                surplus.push(item);
+            }
+        }
+        self.balance(&mut line);
+        let waiting = line.queue.len();
+        (surplus, line.capacity.plan(waiting))
+    }
+
+    /// Runs `change` on the capacity and says how many connects are to be begun after it.
+    #[must_use = "the slots of the connects are taken"]
+    pub(crate) fn with_capacity<R>(&self, change: impl FnOnce(&mut Capacity) -> R) -> (R, usize) {
+        let mut line = self.lock();
+        let result = change(&mut line.capacity);
+        if line.closed {
+            return (result, 0);
+        }
+        self.balance(&mut line);
+        let waiting = line.queue.len();
+        (result, line.capacity.plan(waiting))
+    }
+
+    /// Takes slots for as many connects as `wanted` says, as far as the limits allow; they are to
+    /// be begun.
+    pub(crate) fn take_capacity(&self, wanted: impl FnOnce(&Capacity) -> usize) -> usize {
+        let mut line = self.lock();
+        if line.closed {
+            return 0;
+        }
+        let wanted = wanted(&line.capacity);
+        line.capacity.take(wanted)
+    }
+
+    /// Connections that are not being closed, and the minimum.
+    pub(crate) fn live_and_min(&self) -> (usize, usize) {
+        let line = self.lock();
+        (line.capacity.live(), line.capacity.min)
+    }
+
+    /// Connects fail: one at a time from now on.
+    pub(crate) fn connects_fail(&self) {
+        self.lock().capacity.failing = true;
+    }
+
+    /// Whether one connect is planned or under way, and no more.
+    pub(crate) fn is_only_connect(&self) -> bool {
+        self.lock().capacity.opening() == 1
+    }
+
+    /// An item that is out is going to be closed.
+    pub(crate) fn announce_closing(&self) {
+        let mut line = self.lock();
+        line.capacity.closing();
+        self.balance(&mut line);
+    }
+
+    /// The minimum and the maximum.
+    pub(crate) fn limits(&self) -> (usize, usize) {
+        (self.tally.min.load(Relaxed), self.tally.max.load(Relaxed))
+    }
+
+    /// Gives the slot of a connect back that came to nothing, and lets those who wait look for
+    /// somebody else to connect.
+    pub(crate) fn abandon_connect(&self) {
+        {
+            let mut line = self.lock();
+            line.capacity.not_opened();
+            self.balance(&mut line);
+        }
+        self.wake_all();
+    }
+
+    /// Whether a planned connect is still called for; if not, its slot is to be given
+    /// back.
+    pub(crate) fn confirm_connect(&self, whatever_the_demand: bool) -> bool {
+        let line = self.lock();
+        let waiting = line.queue.len();
+        !line.closed && (whatever_the_demand || line.capacity.still_wanted(waiting))
+    }
+
+    /// Wakes those whose alarm is due until `until`.
+    pub(crate) fn ring(&self, until: Nanos) {
+        let due = self.lock().queue.take_alarms(until);
+        for ticket in due {
+            ticket.wake();
+        }
+    }
+
+    /// Lets everybody in the queue look again.
+    pub(crate) fn wake_all(&self) {
+        let tickets: Vec<_> = self.lock().queue.iter().map(Arc::clone).collect();
+        for ticket in tickets {
+            ticket.wake();
+        }
+    }
+
+    /// How many wait now, and how many have at most.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (
+            self.tally.waiting.load(Relaxed),
+            self.tally.peak_waiting.load(Relaxed),
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line<T>> {
+        lock(&self.line)
+    }
+
+    /// Restores the invariant after the queue or the capacity changed.
+    fn balance(&self, line: &mut Line<T>) {
+        self.tally.waiting.store(line.queue.len(), Relaxed);
+        let surplus = line.capacity.surplus() > 0;
+        let plug = line.closed || surplus || !line.queue.is_empty();
+        if line.plugged && !plug {
+            line.plugged = false;
+            self.shards.unplug();
+        }
+    }
+}

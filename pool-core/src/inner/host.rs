@@ -1,0 +1,76 @@
+//! The runtime a pool's tasks run on, and whether they still do.
+//!
+//! A pool may be made outside a runtime, live in a `static`, and outlast the runtime it was first
+//! used on (each test of a program may have its own). So it settles on the runtime from which it
+//! is first used, and moves when that one is gone: the keeper's future is dropped with it, says
+//! so, and the next checkout that has to wait starts a new keeper where it runs.
+
+use std::future::Future;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Notify;
+
+/// Where the tasks of one pool run.
+#[derive(Debug, Default)]
+pub(crate) struct Host {
+    handle: Mutex<Option<Handle>>,
+    keeper_is_alive: AtomicBool,
+    /// Whether the keeper runs whatever else its runtime does: one with threads of its own.
+    is_driven: AtomicBool,
+    /// Wakes the keeper.
+    pub(crate) call: Notify,
+}
+
+impl Host {
+    #[inline]
+    pub(crate) fn keeper_is_alive(&self) -> bool {
+        self.keeper_is_alive.load(Acquire)
+    }
+
+    /// Settles on the caller's runtime if there is one and no keeper; true for the one caller
+    /// that is to start it.
+    pub(crate) fn settle(&self) -> bool {
+        let Ok(handle) = Handle::try_current() else {
+            return false;
+        };
+        if self.keeper_is_alive.swap(true, AcqRel) {
+            return false;
+        }
+        let flavor = handle.runtime_flavor();
+        self.is_driven
+            .store(flavor != RuntimeFlavor::CurrentThread, Release);
+        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        true
+    }
+
+    /// Whether the keeper runs, and goes on whatever the caller's runtime does.
+    pub(crate) fn keeper_can_be_relied_on(&self) -> bool {
+        self.is_driven.load(Acquire) && self.keeper_is_alive()
+    }
+
+    /// The keeper has ended.
+    pub(crate) fn keeper_ended(&self) {
+        self.keeper_is_alive.store(false, Release);
+    }
+
+    /// The pool's runtime, or the caller's.
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        let settled = self
+            .handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        settled.or_else(|| Handle::try_current().ok())
+    }
+
+    /// Runs `task` in the background; without a runtime it is dropped, which gives back what it
+    /// owns.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(handle) = self.handle() {
+            handle.spawn(task);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What all handles, guards and tasks of one pool share.
+//!
+//! ```text
+//!   opener   care   closer   keeper      tasks and what they do to a connection
+//!        \     |      |      /
+//!              entry                     a connection and its slot
+//!                |
+//!             exchange                   the seam between idle and waiting
+//!            /    |    \
+//!        idle  waiters  capacity         its three parts
+//!            \    |
+//!             berth                      one atomic place
+//! ```
+
+pub(crate) mod berth;
+pub(crate) mod bounded;
+pub(crate) mod capacity;
+pub(crate) mod care;
+pub(crate) mod clock;
+pub(crate) mod closer;
+pub(crate) mod entry;
+pub(crate) mod exchange;
+pub(crate) mod host;
+pub(crate) mod idle;
+pub(crate) mod opener;
+pub(crate) mod record;
+pub(crate) mod registry;
+pub(crate) mod sync;
+pub(crate) mod waiters;
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use tokio::sync::{Notify, watch};
+
+use self::capacity::Capacity;
+use self::clock::{Clock, Nanos};
+use self::entry::Entry;
+use self::exchange::Exchange;
+use self::host::Host;
+use self::idle::Shards;
+use self::opener::{Connecting, Purpose};
+use self::record::{Phase, Record};
+use self::registry::Registry;
+use crate::config::PoolConfig;
+use crate::manager::Manager;
+use crate::policy::upkeep::Limits;
+use crate::stats::{Counters, Holder, Snapshot, SnapshotCache, Stats};
+
+/// What one pool consists of.
+pub(crate) struct Inner<M: Manager> {
+    pub(crate) manager: M,
+    pub(crate) config: PoolConfig,
+    pub(crate) name: Arc<str>,
+    pub(crate) limits: Limits,
+    pub(crate) dial: CachePadded<Dial>,
+    pub(crate) exchange: Exchange<Entry<M>>,
+    registry: CachePadded<Mutex<Registry>>,
+    pub(crate) counters: CachePadded<Counters>,
+    /// Connections that are open.
+    pub(crate) open: AtomicUsize,
+    pub(crate) connecting: Connecting,
+    pub(crate) host: Host,
+    snapshot: SnapshotCache,
+    /// True once the pool is closed; tasks watch it.
+    shut_down: watch::Sender<bool>,
+    /// Told of each connection that is gone after that.
+    pub(crate) gone: Notify,
+}
+
+/// What every checkout reads and hardly anybody writes.
+#[derive(Debug)]
+pub(crate) struct Dial {
+    pub(crate) clock: Clock,
+    generation: AtomicU64,
+}
+
+impl Dial {
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
+    }
+
+    pub(crate) fn next_generation(&self) -> u64 {
+        self.generation.fetch_add(1, Relaxed) + 1
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    pub(crate) fn new(manager: M, config: PoolConfig) -> Arc<Self> {
+        let name = match &config.name {
+            Some(name) => name.as_str().into(),
+            None => manager.name().into(),
+        };
+        let parallelism = std::thread::available_parallelism().map_or(1, usize::from);
+        let capacity = Capacity::new(config.min_size, config.max_size, config.max_connecting);
+        let shards = Shards::new(config.reuse, parallelism, config.max_size);
+        Arc::new(Self {
+            manager,
+            limits: Limits::new(&config),
+            name,
+            dial: CachePadded::new(Dial {
+                clock: Clock::new(),
+                generation: AtomicU64::new(0),
+            }),
+            exchange: Exchange::new(shards, capacity),
+            registry: CachePadded::default(),
+            counters: CachePadded::new(Counters::new()),
+            open: AtomicUsize::new(0),
+            connecting: Connecting::new(),
+            host: Host::default(),
+            snapshot: SnapshotCache::default(),
+            shut_down: watch::Sender::new(false),
+            gone: Notify::new(),
+            config,
+        })
+    }
+
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection no longer exists.
+    pub(crate) fn forget(&self, record: &Record) {
+        self.registry().remove(record);
+        if self.is_shut_down() {
+            self.gone.notify_waiters();
+        }
+    }
+
+    /// Ready when the pool is closed.
+    pub(crate) async fn shut_down(&self) {
+        // The sender is ours, so it cannot be gone.
+        let mut closed = self.shut_down.subscribe();
+        let _closed = closed.wait_for(|closed| *closed).await;
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        *self.shut_down.borrow()
+    }
+
+    /// Fails those who wait, closes what is idle, ends the tasks. Again, it does nothing.
+    pub(crate) fn begin_shutdown(&self) {
+        let Some(drained) = self.exchange.close() else {
+            return;
+        };
+        self.shut_down.send_replace(true);
+        tracing::info!(pool = %self.name, idle = drained.len(), "pool closed");
+        for entry in drained {
+            Self::close_refused((entry, exchange::Refusal::Closed));
+        }
+    }
+
+    /// Opens what waiters and the minimum call for.
+    pub(crate) fn replenish(self: &Arc<Self>) {
+        let ((), connects) = self.exchange.with_capacity(|_| ());
+        self.begin_connects(connects);
+    }
+
+    /// Opens one connection for whoever comes next, if there is room and none is coming.
+    pub(crate) fn open_ahead(self: &Arc<Self>) {
+        if self
+            .exchange
+            .take_capacity(|c| usize::from(c.opening() == 0))
+            > 0
+        {
+            self.begin_connect(Purpose::Ahead);
+        }
+    }
+
+    /// Keeps the peak of active connections true: called where it may have risen.
+    #[cold]
+    pub(crate) fn note_active(&self) {
+        let open = self.open.load(Relaxed);
+        self.counters
+            .saw_active(open.saturating_sub(self.exchange.shards.count()));
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let (census, generation) = {
+            let registry = self.registry();
+            (registry.census(), self.dial.generation())
+        };
+        let (waiting, peak_waiting) = self.exchange.waiting();
+        // While somebody waits nothing is idle: what looks so is on its way to a waiter.
+        let (idle, on_the_way) = if waiting > 0 {
+            (0, census.idle)
+        } else {
+            (census.idle, 0)
+        };
+        let active = census.held + census.busy + on_the_way;
+        let (min_size, max_size) = self.exchange.limits();
+        let counters = &self.counters;
+        counters.saw_active(active);
+        let closed_by = counters.closed_by();
+        Stats {
+            total: idle + active + census.opening,
+            idle,
+            active,
+            opening: census.opening,
+            waiting,
+            min_size,
+            max_size,
+            acquired: census.uses,
+            released: census.uses - census.held as u64,
+            timed_out: counters.timed_out.load(Relaxed),
+            refused: counters.refused.load(Relaxed),
+            connects: counters.connects.load(Relaxed),
+            connect_failures: counters.connect_failures.load(Relaxed),
+            closed: closed_by.iter().map(|(_, count)| count).sum(),
+            closed_by,
+            detached: counters.detached.load(Relaxed),
+            leaked: counters.leaked.load(Relaxed),
+            peak_active: counters.peak_active(),
+            peak_waiting,
+            generation,
+            wait: counters.wait.summary_of(census.uses),
+            connect: counters.connect.summary(),
+            usage: counters.usage.summary(),
+            validate: counters.validate.summary(),
+            recycle: counters.recycle.summary(),
+        }
+    }
+
+    /// Who holds a connection now, the longest first.
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        let now = self.dial.clock.exact();
+        let mut holders: Vec<_> = self
+            .registry()
+            .records()
+            .iter()
+            .filter_map(|record| {
+                let (phase, since) = record.phase();
+                Some(Holder {
+                    connection: record.id,
+                    site: record.site().filter(|_| phase == Phase::Held)?,
+                    held_for: between(since, now),
+                })
+            })
+            .collect();
+        holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
+        holders
+    }
+
+    /// The state of the pool for an error message.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.get(self.dial.clock.exact(), || Snapshot {
+            name: Arc::clone(&self.name),
+            stats: self.stats(),
+            last_connect_error: self.connecting.last_error(),
+            longest_holder: self.holders().into_iter().next(),
+        })
+    }
+}
+
+/// The time from one moment to another, none if they are the other way round.
+pub(crate) fn between(from: Nanos, to: Nanos) -> Duration {
+    Duration::from_nanos(to.saturating_sub(from))
+}

@@ -1,0 +1,141 @@
+//! What everybody may know of a connection while one owns it: its record.
+//!
+//! A record has one writer at a time, whoever owns the connection, and many readers: statistics,
+//! the keeper, the report of a shutdown. So its fields are atomics that are loaded and stored,
+//! never modified in place, and cost a checkout no more than plain memory. Readers see each field
+//! as it was at some recent moment; no field guards another.
+
+use std::panic::Location;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use crossbeam_utils::atomic::AtomicCell;
+
+use super::clock::Nanos;
+use crate::manager::Interrupter;
+
+/// Where a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It is being connected.
+    Opening = 0,
+    /// It waits in the pool.
+    Idle = 1,
+    /// A caller holds it.
+    Held = 2,
+    /// The pool is busy with it: validates, recycles or closes it.
+    Busy = 3,
+}
+
+/// The record of one connection.
+pub(crate) struct Record {
+    pub(crate) id: u64,
+    /// The pool's generation when its connect began.
+    pub(crate) generation: u64,
+    /// Where the record is in the registry; guarded by the registry's lock.
+    pub(crate) index: AtomicUsize,
+    /// When it entered its phase, in nanoseconds, shifted by two, and the phase below.
+    since: AtomicU64,
+    opened_at: AtomicU64,
+    /// When its lifetime ends; [`Nanos::MAX`] for never.
+    expires_at: AtomicU64,
+    /// When it last proved to work while idle.
+    proved_at: AtomicU64,
+    /// How many checkouts it has served.
+    uses: AtomicU64,
+    /// Where it was last checked out.
+    site: AtomicCell<Option<&'static Location<'static>>>,
+    /// Whether a connection to follow it has been ordered.
+    pub(crate) succeeded: AtomicBool,
+    /// The use that has been reported as a leak, counted as in `uses`.
+    pub(crate) reported_use: AtomicU64,
+    pub(crate) interrupter: OnceLock<Interrupter>,
+}
+
+impl Record {
+    pub(crate) fn new(id: u64, generation: u64, now: Nanos) -> Self {
+        Self {
+            id,
+            generation,
+            index: AtomicUsize::new(0),
+            since: AtomicU64::new(now << 2),
+            opened_at: AtomicU64::new(0),
+            expires_at: AtomicU64::new(Nanos::MAX),
+            proved_at: AtomicU64::new(0),
+            uses: AtomicU64::new(0),
+            site: AtomicCell::new(None),
+            succeeded: AtomicBool::new(false),
+            reported_use: AtomicU64::new(0),
+            interrupter: OnceLock::new(),
+        }
+    }
+
+    /// The connection is open.
+    pub(crate) fn open(&self, now: Nanos, expires_at: Nanos) {
+        self.opened_at.store(now, Relaxed);
+        self.expires_at.store(expires_at, Relaxed);
+        self.enter(Phase::Busy, now);
+    }
+
+    #[inline]
+    pub(crate) fn enter(&self, phase: Phase, now: Nanos) {
+        self.since.store(now << 2 | phase as u64, Relaxed);
+    }
+
+    /// A caller gets it: its phase, its use and the place of the checkout.
+    #[inline]
+    pub(crate) fn check_out(&self, now: Nanos, site: &'static Location<'static>) -> u64 {
+        let uses = self.uses.load(Relaxed) + 1;
+        self.uses.store(uses, Relaxed);
+        self.site.store(Some(site));
+        self.enter(Phase::Held, now);
+        uses
+    }
+
+    /// The phase and since when.
+    #[inline]
+    pub(crate) fn phase(&self) -> (Phase, Nanos) {
+        let since = self.since.load(Relaxed);
+        let phase = match since & 3 {
+            0 => Phase::Opening,
+            1 => Phase::Idle,
+            2 => Phase::Held,
+            _ => Phase::Busy,
+        };
+        (phase, since >> 2)
+    }
+
+    /// Whether it goes from its connect to its first user.
+    pub(crate) fn is_brand_new(&self) -> bool {
+        self.uses() == 0 && self.phase().0 == Phase::Busy
+    }
+
+    /// It has just answered.
+    pub(crate) fn prove(&self, now: Nanos) {
+        self.proved_at.store(now, Relaxed);
+    }
+
+    /// Since when an idle connection has not been seen to work.
+    #[inline]
+    pub(crate) fn unproved_since(&self) -> Nanos {
+        self.phase().1.max(self.proved_at.load(Relaxed))
+    }
+
+    pub(crate) fn opened_at(&self) -> Nanos {
+        self.opened_at.load(Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn expires_at(&self) -> Nanos {
+        self.expires_at.load(Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn uses(&self) -> u64 {
+        self.uses.load(Relaxed)
+    }
+
+    pub(crate) fn site(&self) -> Option<&'static Location<'static>> {
+        self.site.load()
+    }
+}

@@ -1,0 +1,110 @@
+//! The records of all connections of a pool, and what the closed ones left behind.
+//!
+//! Its lock is taken when a connection begins to open and when it is gone, and by readers of
+//! statistics; never by a checkout. A snapshot is one pass over the records under it, so each
+//! connection is counted once and the parts add up to the whole.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::clock::Nanos;
+use super::record::{Phase, Record};
+
+/// All records of a pool.
+#[derive(Default)]
+pub(crate) struct Registry {
+    records: Vec<Arc<Record>>,
+    next_id: u64,
+    /// Checkouts served by connections that are gone.
+    past_uses: u64,
+}
+
+/// The sums of one pass over the records.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Census {
+    pub(crate) opening: usize,
+    pub(crate) idle: usize,
+    pub(crate) held: usize,
+    pub(crate) busy: usize,
+    pub(crate) uses: u64,
+}
+
+impl Registry {
+    pub(crate) fn register(&mut self, generation: u64, now: Nanos) -> Arc<Record> {
+        self.next_id += 1;
+        let record = Arc::new(Record::new(self.next_id, generation, now));
+        record.index.store(self.records.len(), Relaxed);
+        self.records.push(Arc::clone(&record));
+        record
+    }
+
+    pub(crate) fn remove(&mut self, record: &Record) {
+        self.past_uses += record.uses();
+        let index = record.index.load(Relaxed);
+        self.records.swap_remove(index);
+        if let Some(moved) = self.records.get(index) {
+            moved.index.store(index, Relaxed);
+        }
+        // A pool that has shrunk gives the memory back.
+        if self.records.len() * 4 < self.records.capacity() {
+            self.records.shrink_to(self.records.len() * 2);
+        }
+    }
+
+    pub(crate) fn records(&self) -> &[Arc<Record>] {
+        &self.records
+    }
+
+    pub(crate) fn census(&self) -> Census {
+        let mut census = Census {
+            uses: self.past_uses,
+            ..Census::default()
+        };
+        for record in &self.records {
+            census.uses += record.uses();
+            match record.phase().0 {
+                Phase::Opening => census.opening += 1,
+                Phase::Idle => census.idle += 1,
+                Phase::Held => census.held += 1,
+                Phase::Busy => census.busy += 1,
+            }
+        }
+        census
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Census, Registry};
+    use crate::inner::record::Phase;
+    use std::panic::Location;
+
+    #[test]
+    fn each_connection_is_counted_in_one_phase() {
+        let mut registry = Registry::default();
+        let records: Vec<_> = (0..4).map(|_| registry.register(0, 0)).collect();
+        records[1].enter(Phase::Idle, 1);
+        records[2].check_out(1, Location::caller());
+        records[3].enter(Phase::Busy, 1);
+        let expected = Census {
+            opening: 1,
+            idle: 1,
+            held: 1,
+            busy: 1,
+            uses: 1,
+        };
+        assert_eq!(registry.census(), expected);
+    }
+
+    #[test]
+    fn uses_outlive_the_connection_and_removal_finds_the_right_one() {
+        let mut registry = Registry::default();
+        let records: Vec<_> = (0..3).map(|_| registry.register(0, 0)).collect();
+        records[0].check_out(1, Location::caller());
+        registry.remove(&records[0]);
+        registry.remove(&records[2]);
+        assert_eq!(registry.records().len(), 1);
+        assert_eq!(registry.records()[0].id, records[1].id);
+        assert_eq!(registry.census().uses, 1);
+    }
+}

@@ -1,0 +1,353 @@
+//! The queue of those who wait: first come, first served, and leaving it costs the same at any
+//! place in it.
+//!
+//! A [`Ticket`] is one waiter: a [`Berth`] into which its connection is laid, and a waker. The
+//! queue is a doubly linked list in a slab, so neither joining nor leaving allocates once it has
+//! grown, and 10,000 waiters that give up cost those behind them nothing.
+//!
+//! ```text
+//!            call                 offer              claim
+//!  queued ────────▶ called (popped) ────▶ served ───────────▶ gone
+//!     │                 │                    │
+//!     └──── leave ──────┴────────────────────┘  the berth is plugged: an offer fails and goes to
+//!                                               the next; what was laid in already is passed on
+//! ```
+
+use std::task::{Context, Poll, Waker};
+
+use super::berth::Berth;
+use super::clock::Nanos;
+use super::sync::{Arc, Mutex, lock};
+
+/// One waiter.
+pub(crate) struct Ticket<T> {
+    berth: Berth<T>,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl<T> Ticket<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            berth: Berth::new(),
+            waker: Mutex::new(None),
+        }
+    }
+
+    /// Lays `item` in and wakes the waiter; gives it back when the waiter has left.
+    pub(crate) fn serve(&self, item: Box<T>) -> Result<(), Box<T>> {
+        self.berth.offer(item)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Tells the waiter that it will not be served.
+    pub(crate) fn dismiss(&self) {
+        self.berth.plug_if_empty();
+        self.wake();
+    }
+
+    /// Lets the waiter look again.
+    pub(crate) fn wake(&self) {
+        let waker = lock(&self.waker).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// What was laid in; `None` when the waiter was dismissed.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Box<T>>> {
+        if let Some(item) = self.berth.take() {
+            return Poll::Ready(Some(item));
+        }
+        {
+            let mut waker = lock(&self.waker);
+            if !waker
+                .as_ref()
+                .is_some_and(|known| known.will_wake(cx.waker()))
+            {
+                *waker = Some(cx.waker().clone());
+            }
+        }
+        // The waker lock orders this look after the one by `serve`: either that found the waker,
+        // or this finds the item.
+        match self.berth.take() {
+            Some(item) => Poll::Ready(Some(item)),
+            None if self.berth.is_plugged() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Leaves for good; what was laid in meanwhile is the caller's to pass on.
+    pub(crate) fn leave(&self) -> Option<Box<T>> {
+        self.berth.plug()
+    }
+}
+
+/// A waiter's place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    index: u32,
+    /// Places are reused; the turn tells this stay from an earlier one.
+    turn: u32,
+}
+
+struct Link<T> {
+    /// `None` in a free link.
+    ticket: Option<Arc<Ticket<T>>>,
+    turn: u32,
+    before: u32,
+    after: u32,
+    /// When the waiter wants to be woken to see to its own deadline.
+    alarm_at: Nanos,
+}
+
+const END: u32 = u32::MAX;
+
+/// First in, first out, with removal from anywhere.
+pub(crate) struct Queue<T> {
+    links: Vec<Link<T>>,
+    first: u32,
+    last: u32,
+    /// Head of the list of free links, chained by `after`.
+    free: u32,
+    len: usize,
+    /// No alarm is earlier than this.
+    next_alarm: Nanos,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            links: Vec::new(),
+            first: END,
+            last: END,
+            free: END,
+            len: 0,
+            next_alarm: Nanos::MAX,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Joins at the end, or, for one that has been served something unusable, at the front.
+    pub(crate) fn join(
+        &mut self,
+        ticket: Arc<Ticket<T>>,
+        at_front: bool,
+        alarm_at: Nanos,
+    ) -> Place {
+        self.next_alarm = self.next_alarm.min(alarm_at);
+        let index = self.free_link();
+        let (before, after) = if at_front {
+            (END, self.first)
+        } else {
+            (self.last, END)
+        };
+        let link = &mut self.links[index as usize];
+        link.ticket = Some(ticket);
+        link.alarm_at = alarm_at;
+        (link.before, link.after) = (before, after);
+        let turn = link.turn;
+        self.set_after(before, index);
+        self.set_before(after, index);
+        self.len += 1;
+        Place { index, turn }
+    }
+
+    /// Takes out the one who has waited longest.
+    pub(crate) fn call(&mut self) -> Option<Arc<Ticket<T>>> {
+        if self.first == END {
+            None
+        } else {
+            self.unlink(self.first)
+        }
+    }
+
+    /// Takes out the one at `place`, if still there.
+    pub(crate) fn remove(&mut self, place: Place) -> bool {
+        let there = self
+            .links
+            .get(place.index as usize)
+            .is_some_and(|link| link.turn == place.turn && link.ticket.is_some());
+        there && self.unlink(place.index).is_some()
+    }
+
+    /// All who wait, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Ticket<T>>> {
+        let mut index = self.first;
+        std::iter::from_fn(move || {
+            let link = self.links.get(index as usize)?;
+            index = link.after;
+            link.ticket.as_ref()
+        })
+    }
+
+    /// Those whose alarm is due until `until`; each is told once.
+    pub(crate) fn take_alarms(&mut self, until: Nanos) -> Vec<Arc<Ticket<T>>> {
+        let mut due = Vec::new();
+        if self.next_alarm > until {
+            return due;
+        }
+        self.next_alarm = Nanos::MAX;
+        for link in &mut self.links {
+            let Some(ticket) = &link.ticket else { continue };
+            if link.alarm_at <= until {
+                link.alarm_at = Nanos::MAX;
+                due.push(Arc::clone(ticket));
+            }
+            self.next_alarm = self.next_alarm.min(link.alarm_at);
+        }
+        due
+    }
+
+    fn free_link(&mut self) -> u32 {
+        if self.free == END {
+            self.links.push(Link {
+                ticket: None,
+                turn: 0,
+                before: END,
+                after: END,
+                alarm_at: Nanos::MAX,
+            });
+            u32::try_from(self.links.len() - 1).expect("fewer than 2^32 - 1 waiters fit in memory")
+        } else {
+            let index = self.free;
+            self.free = self.links[index as usize].after;
+            index
+        }
+    }
+
+    fn unlink(&mut self, index: u32) -> Option<Arc<Ticket<T>>> {
+        let free = self.free;
+        let link = &mut self.links[index as usize];
+        let ticket = link.ticket.take();
+        let (before, after) = (link.before, link.after);
+        link.turn = link.turn.wrapping_add(1);
+        link.after = free;
+        self.free = index;
+        self.set_after(before, after);
+        self.set_before(after, before);
+        self.len -= 1;
+        ticket
+    }
+
+    fn set_after(&mut self, index: u32, after: u32) {
+        match self.links.get_mut(index as usize) {
+            Some(link) => link.after = after,
+            None => self.first = after,
+        }
+    }
+
+    fn set_before(&mut self, index: u32, before: u32) {
+        match self.links.get_mut(index as usize) {
+            Some(link) => link.before = before,
+            None => self.last = before,
+        }
+    }
+}
+
+#[cfg(all(test, not(pool_loom)))]
+mod tests {
+    use super::{Queue, Ticket};
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Waker};
+
+    fn ticket() -> Arc<Ticket<u32>> {
+        Arc::new(Ticket::new())
+    }
+
+    #[test]
+    fn the_first_to_join_is_the_first_called() {
+        let mut queue = Queue::new();
+        let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
+        for t in &tickets {
+            queue.join(Arc::clone(t), false, u64::MAX);
+        }
+        for t in &tickets {
+            assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
+        }
+        assert!(queue.call().is_none() && queue.is_empty());
+    }
+
+    #[test]
+    fn one_that_joins_at_the_front_is_called_next() {
+        let mut queue = Queue::new();
+        let (early, back) = (ticket(), ticket());
+        queue.join(Arc::clone(&early), false, u64::MAX);
+        queue.join(Arc::clone(&back), true, u64::MAX);
+        assert!(Arc::ptr_eq(&queue.call().unwrap(), &back));
+        assert!(Arc::ptr_eq(&queue.call().unwrap(), &early));
+    }
+
+    #[test]
+    fn leaving_from_anywhere_keeps_the_order_of_the_rest() {
+        for leaver in 0..3 {
+            let mut queue = Queue::new();
+            let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
+            let places: Vec<_> = tickets
+                .iter()
+                .map(|t| queue.join(Arc::clone(t), false, u64::MAX))
+                .collect();
+            assert!(queue.remove(places[leaver]));
+            assert!(!queue.remove(places[leaver]), "one leaves once");
+            let called: Vec<_> = std::iter::from_fn(|| queue.call()).collect();
+            let expected: Vec<_> = (0..3).filter(|i| *i != leaver).collect();
+            assert_eq!(called.len(), expected.len());
+            for (c, e) in called.iter().zip(expected) {
+                assert!(Arc::ptr_eq(c, &tickets[e]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_is_not_mistaken_for_a_later_one_in_the_same_link() {
+        let mut queue = Queue::new();
+        let old = queue.join(ticket(), false, u64::MAX);
+        queue.call();
+        let new = queue.join(ticket(), false, u64::MAX);
+        assert!(!queue.remove(old));
+        assert!(queue.remove(new));
+    }
+
+    #[test]
+    fn an_alarm_rings_once_and_when_it_is_due() {
+        let mut queue = Queue::new();
+        for alarm_at in [30, 10, u64::MAX] {
+            queue.join(ticket(), false, alarm_at);
+        }
+        assert_eq!(queue.take_alarms(9).len(), 0);
+        assert_eq!(queue.take_alarms(10).len(), 1);
+        assert_eq!(queue.take_alarms(29).len(), 0);
+        queue.call();
+        assert_eq!(queue.take_alarms(30).len(), 0, "who is gone is not woken");
+    }
+
+    #[test]
+    fn an_offer_to_one_who_left_comes_back() {
+        let t = ticket();
+        assert!(t.leave().is_none());
+        assert_eq!(t.serve(Box::new(5)).unwrap_err(), Box::new(5));
+    }
+
+    #[test]
+    fn one_who_leaves_after_being_served_passes_it_on() {
+        let t = ticket();
+        t.serve(Box::new(5)).unwrap();
+        assert_eq!(t.leave(), Some(Box::new(5)));
+    }
+
+    #[test]
+    fn one_dismissed_is_told_so() {
+        let t = ticket();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(t.poll(&mut cx), Poll::Pending);
+        t.dismiss();
+        assert_eq!(t.poll(&mut cx), Poll::Ready(None));
+    }
+}

@@ -1,0 +1,323 @@
+//! The one background task of a pool: it asks the policies what is due, and sees to it.
+//!
+//! It sleeps until the next thing can be due. A *sweep* looks at every record: idle connections
+//! that are too old or not needed are retired, those nobody has heard of for long are pinged,
+//! those that will be missed get a successor in time, and holders past the threshold are
+//! reported. What happens after a sweep is due no sooner than the shortest of the periods, so no
+//! event has to tell the keeper of it. While there are checkouts it also keeps the coarse clock.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::time::sleep_until;
+
+use crate::inner::care::Care;
+use crate::inner::clock::{Nanos, is_paused, nanos};
+use crate::inner::entry::Entry;
+use crate::inner::exchange::Exchange;
+use crate::inner::opener::Purpose;
+use crate::inner::record::{Phase, Record};
+use crate::inner::{Inner, between};
+use crate::manager::Manager;
+use crate::policy::upkeep::Due;
+use crate::stats::{CloseReason, count};
+
+/// For how long the coarse clock runs when somebody has wound it up.
+const RUN: Duration = Duration::from_secs(1);
+/// Pings under way at the same time, at most.
+const PINGS: usize = 16;
+/// When more pings were due than may be under way.
+const NEXT_PINGS: Duration = Duration::from_millis(10);
+
+struct Keeper<M: Manager> {
+    inner: Arc<Inner<M>>,
+    pings: Arc<AtomicUsize>,
+}
+
+/// What one look at all records has found.
+struct Findings {
+    /// Whether an idle connection is to be retired or pinged.
+    something_is_due: bool,
+    /// Connections that soon end and have no successor, which are idle or held.
+    ending: Vec<Arc<Record>>,
+    leaks: Vec<Arc<Record>>,
+    next: Nanos,
+}
+
+impl<M: Manager> Inner<M> {
+    /// Makes sure that a keeper runs, if the caller has a runtime for it.
+    #[inline]
+    pub(crate) fn attend(self: &Arc<Self>) {
+        if !self.host.keeper_is_alive() {
+            self.start_keeper();
+        }
+    }
+
+    #[cold]
+    fn start_keeper(self: &Arc<Self>) {
+        if self.is_shut_down() || !self.host.settle() {
+            return;
+        }
+        let keeper = Keeper {
+            inner: Arc::clone(self),
+            pings: Arc::default(),
+        };
+        self.host.spawn(keeper.run());
+        self.replenish();
+    }
+
+    /// The time for a checkout that found the coarse clock run down.
+    #[cold]
+    pub(crate) fn wind_up(self: &Arc<Self>) -> Nanos {
+        let now = self.dial.clock.exact();
+        self.attend();
+        self.host.call.notify_one();
+        now
+    }
+}
+
+impl<M: Manager> Drop for Keeper<M> {
+    fn drop(&mut self) {
+        // The runtime may be gone while others still use the pool from another one.
+        self.inner.dial.clock.run_down();
+        self.inner.host.keeper_ended();
+        self.inner.exchange.wake_all();
+    }
+}
+
+impl<M: Manager> Keeper<M> {
+    async fn run(self) {
+        let inner = &*self.inner;
+        let clock = &inner.dial.clock;
+        let tick = inner.limits.tick();
+        let mut runs_until = 0;
+        let mut sweep_at = 0;
+        let mut shut_down = std::pin::pin!(inner.shut_down());
+        loop {
+            let now = clock.exact();
+            if inner.exchange.waiting().0 > 0 && runs_until > 0 {
+                runs_until = runs_until.max(now + 1);
+                inner.exchange.ring(now + inner.alarm_margin());
+            }
+            if runs_until > now {
+                clock.tick(now);
+            } else {
+                clock.run_down();
+            }
+            inner.note_active();
+            self.keep_headroom();
+            if sweep_at <= now {
+                sweep_at = self.sweep(now);
+            }
+            let next = if runs_until > now {
+                sweep_at.min(now + tick)
+            } else {
+                sweep_at
+            };
+            tokio::select! {
+                () = &mut shut_down => return,
+                () = sleep_until(clock.instant(next)) => {}
+                () = inner.host.call.notified() => {
+                    let now = clock.exact();
+                    if !is_paused() {
+                        runs_until = now + nanos(RUN);
+                    }
+                    sweep_at = sweep_at.min(now.saturating_add(inner.limits.shortest()));
+                }
+            }
+        }
+    }
+
+    /// Looks at everything, and says when to look again.
+    fn sweep(&self, now: Nanos) -> Nanos {
+        let inner = &*self.inner;
+        let findings = self.look(now);
+        for record in &findings.leaks {
+            self.report_leak(record, now);
+        }
+        let mut next = findings.next;
+        if findings.something_is_due {
+            next = next.min(self.tend_idle(now));
+        }
+        for record in findings.ending {
+            self.find_successor(&record);
+        }
+        self.inner.replenish();
+        // Many connections are due one after another: then a look is for several of them.
+        let pause = 1_000_000 + 10_000 * inner.registry().records().len() as u64;
+        next.max(now + pause)
+    }
+
+    fn look(&self, now: Nanos) -> Findings {
+        let inner = &*self.inner;
+        let limits = &inner.limits;
+        let generation = inner.dial.generation();
+        let registry = inner.registry();
+        let mut found = Findings {
+            something_is_due: false,
+            ending: Vec::new(),
+            leaks: Vec::new(),
+            next: match registry.records() {
+                [] => Nanos::MAX,
+                _ => now.saturating_add(limits.shortest()),
+            },
+        };
+        for record in registry.records() {
+            let (phase, since) = record.phase();
+            match phase {
+                Phase::Idle => {
+                    let due = limits.due(record, generation, since, now);
+                    found.something_is_due |= due != Due::Nothing;
+                    found.next = found.next.min(limits.next_due(record, since, now));
+                }
+                Phase::Held => {
+                    let leaked_at = since.saturating_add(limits.leak_threshold);
+                    if leaked_at > now {
+                        found.next = found.next.min(leaked_at);
+                    } else if record.reported_use.load(Relaxed) != record.uses() {
+                        found.leaks.push(Arc::clone(record));
+                    }
+                }
+                Phase::Opening | Phase::Busy => continue,
+            }
+            let succession_at = limits.succession_at(record);
+            if succession_at > now {
+                found.next = found.next.min(succession_at);
+            } else if !record.succeeded.load(Relaxed) {
+                found.ending.push(Arc::clone(record));
+            }
+        }
+        found
+    }
+
+    /// Retires and pings what is due among the idle; says when to look for the rest.
+    fn tend_idle(&self, now: Nanos) -> Nanos {
+        let inner = &*self.inner;
+        let generation = inner.dial.generation();
+        let mut spare = self.spare();
+        let mut pings = PINGS.saturating_sub(self.pings.load(Relaxed));
+        let mut next = Nanos::MAX;
+        let mut due_for = Vec::new();
+        let (picked, spared) = inner.exchange.shards.extract(|entry| {
+            let record = &entry.slot.record;
+            let since = record.phase().1;
+            let due = inner.limits.due(record, generation, since, now);
+            let (due, picked) = match due {
+                Due::Nothing => (due, false),
+                Due::Retire(_) => (due, true),
+                Due::RetireIfSpare if spare > 0 => {
+                    spare -= 1;
+                    (due, true)
+                }
+                // It stays, and must not be forgotten by the server meanwhile.
+                Due::RetireIfSpare | Due::Ping => {
+                    let silent_until = inner.limits.next_ping(record);
+                    let pinged = silent_until <= now && pings > 0;
+                    pings -= usize::from(pinged);
+                    next = next.min(silent_until.max(now + nanos(NEXT_PINGS)));
+                    (Due::Ping, pinged)
+                }
+            };
+            if picked {
+                due_for.push(due);
+            }
+            picked
+        });
+        for entry in spared {
+            if let Err(refused) = Exchange::release(entry) {
+                Inner::close_refused(refused);
+            }
+        }
+        for (entry, due) in picked.into_iter().zip(due_for) {
+            match due {
+                Due::Retire(reason) => Inner::close_entry(entry, reason),
+                Due::RetireIfSpare => Inner::close_entry(entry, CloseReason::IdleTimeout),
+                Due::Nothing | Due::Ping => self.ping(entry),
+            }
+        }
+        next
+    }
+
+    /// How many idle connections the pool can do without.
+    fn spare(&self) -> usize {
+        let inner = &*self.inner;
+        let (live, min) = inner.exchange.live_and_min();
+        let idle = inner.exchange.shards.count();
+        live.saturating_sub(min)
+            .min(idle.saturating_sub(inner.config.min_idle))
+    }
+
+    fn ping(&self, entry: Box<Entry<M>>) {
+        let (_, idle_since) = entry.slot.record.phase();
+        let under_way = UnderWay::new(&self.pings);
+        self.inner.host.spawn(async move {
+            let pinged = Inner::tend(entry, Care::Validate).await;
+            drop(under_way);
+            let Ok(entry) = pinged else { return };
+            entry.slot.record.enter(Phase::Idle, idle_since);
+            if let Err(refused) = Exchange::release_last(entry) {
+                Inner::close_refused(refused);
+            }
+        });
+    }
+
+    /// Opens a successor for a connection that ends soon, if the pool would miss it.
+    fn find_successor(&self, ending: &Record) {
+        let inner = &self.inner;
+        if inner
+            .exchange
+            .take_capacity(|c| usize::from(c.live() <= c.min))
+            > 0
+        {
+            ending.succeeded.store(true, Relaxed);
+            inner.begin_connect(Purpose::Ahead);
+        }
+    }
+
+    /// Opens what is missing to `min_idle`.
+    fn keep_headroom(&self) {
+        let inner = &self.inner;
+        let wanted = inner.config.min_idle;
+        if wanted == 0 || inner.exchange.waiting().0 > 0 {
+            return;
+        }
+        let idle = inner.exchange.shards.count();
+        let missing = |opening: usize| wanted.saturating_sub(idle + opening);
+        for _ in 0..inner.exchange.take_capacity(|c| missing(c.opening())) {
+            inner.begin_connect(Purpose::Ahead);
+        }
+    }
+
+    fn report_leak(&self, record: &Record, now: Nanos) {
+        let inner = &*self.inner;
+        record.reported_use.store(record.uses(), Relaxed);
+        count(&inner.counters.leaked);
+        let held_for = between(record.phase().1, now);
+        let site = record.site().map(tracing::field::display);
+        tracing::warn!(
+            pool = %inner.name,
+            connection = record.id,
+            site,
+            ?held_for,
+            "connection held for longer than leak_threshold: is it ever returned?"
+        );
+    }
+}
+
+/// One ping that is under way.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn new(pings: &Arc<AtomicUsize>) -> Self {
+        pings.fetch_add(1, Relaxed);
+        Self(Arc::clone(pings))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,6 @@
+//! Decisions, apart from what carries them out: no clock, no lock, no runtime. Each takes the
+//! time as an argument, so each is tested without any.
+
+pub(crate) mod backoff;
+pub(crate) mod random;
+pub(crate) mod upkeep;

@@ -1,0 +1,69 @@
+//! What a pool counts off the fast path. What happens on it is counted with the connection.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+use super::{CloseReason, ClosedBy, Histogram};
+
+/// The counters of one pool; each is only ever added to.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub(crate) timed_out: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) connects: AtomicU64,
+    pub(crate) connect_failures: AtomicU64,
+    pub(crate) leaked: AtomicU64,
+    pub(crate) detached: AtomicU64,
+    closed: [AtomicU64; CloseReason::COUNT],
+    peak_active: AtomicUsize,
+    /// Checkouts that waited; those that did not are the rest of all.
+    pub(crate) wait: Histogram,
+    pub(crate) connect: Histogram,
+    pub(crate) usage: Histogram,
+    pub(crate) validate: Histogram,
+    pub(crate) recycle: Histogram,
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self {
+            timed_out: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            connects: AtomicU64::new(0),
+            connect_failures: AtomicU64::new(0),
+            leaked: AtomicU64::new(0),
+            detached: AtomicU64::new(0),
+            closed: [const { AtomicU64::new(0) }; CloseReason::COUNT],
+            peak_active: AtomicUsize::new(0),
+            wait: Histogram::new(),
+            connect: Histogram::new(),
+            usage: Histogram::new(),
+            validate: Histogram::new(),
+            recycle: Histogram::new(),
+        }
+    }
+
+    pub(crate) fn closed(&self, reason: CloseReason) {
+        self.closed[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn closed_by(&self) -> ClosedBy {
+        ClosedBy::from_counts(|reason| self.closed[reason as usize].load(Relaxed))
+    }
+
+    /// So many were active at a moment.
+    pub(crate) fn saw_active(&self, active: usize) {
+        if active > self.peak_active.load(Relaxed) {
+            self.peak_active.fetch_max(active, Relaxed);
+        }
+    }
+
+    pub(crate) fn peak_active(&self) -> usize {
+        self.peak_active.load(Relaxed)
+    }
+}
+
+/// Adds one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}

@@ -1,0 +1,14 @@
+//! What a pool counts and measures.
+
+mod counters;
+mod histogram;
+mod reason;
+mod snapshot;
+mod summary;
+
+pub(crate) use self::counters::{Counters, count};
+pub(crate) use self::histogram::Histogram;
+pub use self::reason::{CloseReason, ClosedBy};
+pub(crate) use self::snapshot::SnapshotCache;
+pub use self::snapshot::{Holder, Snapshot, Stats};
+pub use self::summary::LatencySummary;

@@ -1,0 +1,8 @@
+//! For tests of pools and of managers (feature `testing`).
+//!
+//! [`MockManager`] is a manager whose every step can be scripted: slow, failing, hanging,
+//! panicking. Use it to test how an application behaves when its database does not.
+
+mod mock;
+
+pub use mock::{Act, MockConnection, MockError, MockManager, Step};
