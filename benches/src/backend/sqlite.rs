@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pool_sqlite::{SqliteConfig, SqliteConnection, SqliteManager};
+use pool_sqlite::{JournalMode, SqliteConfig, SqliteConnection, SqliteManager};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -78,14 +78,14 @@ impl Workload for Sqlite {
     type Manager = SqliteManager;
 
     fn manager(&self) -> SqliteManager {
-        SqliteManager::new(SqliteConfig::file(&self.file))
+        SqliteManager::new(SqliteConfig::file(&self.file).journal_mode(JournalMode::Keep))
     }
 
     async fn query(&self, connection: &mut SqliteConnection, key: u64) -> Result<(), QueryError> {
         let key = i64::try_from(key)? % ROWS;
         let found = connection
             .interact(move |connection| look_up(connection, key))
-            .await??;
+            .await?;
         if found == answer(key) {
             Ok(())
         } else {

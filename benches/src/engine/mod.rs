@@ -222,7 +222,7 @@ fn per_connection(before: Option<u64>, connections: usize) -> Option<u64> {
 }
 
 /// The pool's summary of durations in milliseconds.
-fn milliseconds(latency: &pool_core::Latency) -> Summary {
+fn milliseconds(latency: &pool_core::LatencySummary) -> Summary {
     let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
     Summary {
         count: latency.count,
