@@ -23,13 +23,13 @@ pub struct PoolBuilder<M: Manager> {
     min_size_is_given: bool,
 }
 
-/// One method for each setting that is set as it is.
+/// One method for each setting that needs no more than its value.
 macro_rules! setters {
     ($($(#[doc = $doc:literal])+ $(#[doc(alias($($alias:literal),+))])? $name:ident: $kind:ty;)+) => {
         $(
             $(#[doc = $doc])+
             $(#[doc(alias($($alias),+))])?
-            pub fn $name(mut self, $name: impl Into<$kind>) -> Self {
+            pub fn $name(mut self, $name: $kind) -> Self {
                 self.config.$name = $name.into();
                 self
             }
@@ -69,40 +69,41 @@ impl<M: Manager> PoolBuilder<M> {
         min_idle: usize;
         /// How long a checkout waits (30 s).
         #[doc(alias("connection_timeout", "wait_timeout", "checkout_timeout"))]
-        acquire_timeout: Option<Duration>;
+        acquire_timeout: impl Into<Option<Duration>>;
         /// How long opening one connection may take (10 s).
         #[doc(alias("create_timeout"))]
-        connect_timeout: Option<Duration>;
+        connect_timeout: impl Into<Option<Duration>>;
         /// How long validating a connection may take, pings included (5 s).
-        validate_timeout: Option<Duration>;
+        validate_timeout: impl Into<Option<Duration>>;
         /// How long recycling a connection may take (5 s).
-        recycle_timeout: Option<Duration>;
+        recycle_timeout: impl Into<Option<Duration>>;
         /// How long closing a connection in order may take (5 s).
-        close_timeout: Option<Duration>;
+        close_timeout: impl Into<Option<Duration>>;
         /// How long closing the pool waits for holders (30 s).
-        drain_timeout: Option<Duration>;
+        drain_timeout: impl Into<Option<Duration>>;
         /// The age at which a connection is replaced (1 h).
-        max_lifetime: Option<Duration>;
+        max_lifetime: impl Into<Option<Duration>>;
         /// How much earlier that may be, as a share of it from 0 to 1 (0.1).
         lifetime_jitter: f64;
         /// How long a connection may be idle before it is closed, down to `min_size` (10 min).
-        idle_timeout: Option<Duration>;
-        /// Checkouts after which a connection is replaced (50,000).
-        max_uses: Option<u64>;
+        idle_timeout: impl Into<Option<Duration>>;
+        /// Checkouts after which a connection is replaced (50,000); 0 for no limit.
+        max_uses: u64;
         /// When a checkout asks the server first (when idle for 1 s).
         #[doc(alias("test_on_check_out", "test_before_acquire", "pre_ping"))]
         validation: Validation;
         /// How long a connection may be idle before it is pinged in the background (60 s).
         #[doc(alias("health_check_interval"))]
-        keepalive: Option<Duration>;
+        keepalive: impl Into<Option<Duration>>;
         /// Connections being opened at the same time, at most (4).
         max_connecting: usize;
-        /// Checkouts that may wait at the same time (no limit).
-        max_waiting: Option<usize>;
+        /// Checkouts that may wait at the same time (no limit); 0 still serves what is idle or can be
+        /// opened.
+        max_waiting: usize;
         /// Which idle connection a checkout takes (the one used last).
         reuse: Reuse;
         /// How long a connection may be held before the pool warns (30 s).
-        leak_threshold: Option<Duration>;
+        leak_threshold: impl Into<Option<Duration>>;
     }
 
     /// The pool's name in messages and metrics (the manager's).

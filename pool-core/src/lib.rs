@@ -1,7 +1,101 @@
 //! A driver-agnostic, generic connection pool for async Rust.
 //!
-//! Two things set it apart: a checkout costs nearly nothing, on one core and on many, and nothing
-//! is ever lost, whatever is cancelled, panics, hangs or dies.
+//! Two things set it apart: a checkout costs nearly nothing, on one core and on many, with every
+//! feature on; and nothing is ever lost, whatever is cancelled, panics, hangs or dies.
+//!
+//! Use a backend crate (`pool-postgres`, `pool-mysql`, `pool-sqlite`), or write a [`Manager`]:
+//!
+//! ```
+//! use pool_core::{Manager, Pool};
+//! use std::time::Duration;
+//! use tokio::io::AsyncWriteExt;
+//! use tokio::net::TcpStream;
+//!
+//! struct Lines(std::net::SocketAddr);
+//!
+//! impl Manager for Lines {
+//!     type Connection = TcpStream;
+//!     type Error = std::io::Error;
+//!
+//!     async fn connect(&self) -> std::io::Result<TcpStream> {
+//!         TcpStream::connect(self.0).await
+//!     }
+//!     async fn validate(&self, conn: &mut TcpStream) -> std::io::Result<()> {
+//!         conn.write_all(b"ping\n").await
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = server.local_addr()?;
+//! let pool = Pool::builder(Lines(address))
+//!     .max_size(20)
+//!     .acquire_timeout(Duration::from_secs(3))
+//!     .build()?;
+//!
+//! let mut conn = pool.get().await?; // waits for up to 3 s, in the order of arrival
+//! conn.write_all(b"hello\n").await?;
+//! drop(conn); // back to the pool
+//!
+//! println!("{}", pool.stats());
+//! pool.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A tour
+//!
+//! | to | see |
+//! | --- | --- |
+//! | make a pool | [`Pool::builder`], [`PoolBuilder::build`] (lazy), [`PoolBuilder::connect`] (eager) |
+//! | configure it from the environment, a URL or a file | [`PoolConfig`] |
+//! | check a connection out | [`Pool::get`], [`Pool::get_timeout`], [`Pool::try_get`] |
+//! | give it back | drop the [`PooledConnection`]; or [`detach`](PooledConnection::detach), [`invalidate`](PooledConnection::invalidate) |
+//! | know what happens | [`Pool::stats`], [`Pool::holders`], [`Error::Timeout`], `tracing` events |
+//! | change it while it runs | [`Pool::resize`], [`Pool::retire_all`], [`Pool::retain`] |
+//! | end it | [`Pool::close`], [`CloseReport`] |
+//! | choose a manager at run time | [`BoxManager`] |
+//! | test a manager, or an application in bad weather | `pool_core::testing` (feature `testing`) |
+//!
+//! # What it promises
+//!
+//! 1. There are never more than `max_size` connections, those being opened or closed included.
+//! 2. Dropping any future at any point loses nothing: no connection, no slot, no wake-up.
+//! 3. Waiters are served in the order they came; a newcomer never overtakes them.
+//! 4. A waiter gets whichever is first, a returned connection or a new one.
+//! 5. At most `max_connecting` connects run at once, none dies with the caller that caused it, and
+//!    after a failure they are paced.
+//! 6. A connection known to be broken is never handed out.
+//! 7. Manager code that panics, hangs or errs costs its own connection only.
+//! 8. Closing fails waiters at once, lets holders finish, and reports who did not.
+//! 9. A guard may be dropped anywhere.
+//! 10. Reading statistics takes no lock that a checkout takes.
+//! 11. Nothing depends on the wall clock; with a paused runtime clock every timer can be tested.
+//! 12. No message, `Debug` or metric shows a password.
+//!
+//! # Log events
+//!
+//! All have the target `pool_core` and the field `pool`; nothing is logged on the fast path.
+//!
+//! | level | message | fields |
+//! | --- | --- | --- |
+//! | debug | connection opened | `connection`, `took` |
+//! | debug | connection closed | `connection`, `reason`, `age`, `uses` |
+//! | debug | checkout timed out | `waited`, `stage`, `snapshot` |
+//! | warn | cannot connect | `error`, `failures`, `retry_in` |
+//! | info | connects succeed again | `failures` |
+//! | warn | validation failed / recycling failed, the connection is closed | `connection`, `error` |
+//! | warn | connection held for longer than `leak_threshold` | `connection`, `site`, `held_for` |
+//! | info | resized | `min_size`, `max_size`, `closing` |
+//! | info | all connections retired | `generation` |
+//! | info | pool closed, pool shut down | `idle`, `report` |
+//! | warn | connection still held after the pool was closed | `connection`, `site`, `held_for` |
+//!
+//! # Features
+//!
+//! None is on by default. `serde`: [`PoolConfig`] and [`Stats`]. `testing`: the scripted mock
+//! manager and the conformance kit.
 
 mod acquire;
 mod builder;
