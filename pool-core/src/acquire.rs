@@ -163,33 +163,40 @@ impl<M: Manager> Patience<'_, M> {
         }
     }
 
-    async fn stand_in_line(&self, at_front: bool) -> Result<Box<Entry<M>>, Error<M::Error>> {
+    async fn stand_in_line(&self, mut at_front: bool) -> Result<Box<Entry<M>>, Error<M::Error>> {
         let inner = self.inner;
-        let alarm_at = inner.alarm_for(self.deadline, self.began);
-        match inner
-            .exchange
-            .join(at_front, inner.config.max_waiting, alarm_at)
-        {
-            Joined::Served(entry) => Ok(entry),
-            Joined::Closed => Err(Error::Closed),
-            Joined::Full => {
-                count(&inner.counters.refused);
-                Err(Error::Overloaded {
-                    snapshot: inner.snapshot(),
-                })
+        loop {
+            if let Some(refusal) = inner.refusal() {
+                return Err(refusal);
             }
-            Joined::Waiting { stay, connects } => {
-                if alarm_at == Nanos::MAX {
-                    inner.host.call.notify_one();
+            let alarm_at = inner.alarm_for(self.deadline, self.began);
+            let stay = match inner
+                .exchange
+                .join(at_front, inner.config.max_waiting, alarm_at)
+            {
+                Joined::Served(entry) => return Ok(entry),
+                Joined::Closed => return Err(Error::Closed),
+                Joined::Full => {
+                    count(&inner.counters.refused);
+                    return Err(Error::Overloaded {
+                        snapshot: inner.snapshot(),
+                    });
                 }
-                inner.note_active();
-                inner.begin_connects(connects);
-                inner.connecting.on_demand();
-                match Waiting::new(inner, stay, self.deadline, alarm_at).await {
-                    Waited::Served(entry) => Ok(entry),
-                    Waited::Dismissed => Err(Error::Closed),
-                    Waited::TimedOut => Err(self.timed_out(Stage::Wait)),
+                Joined::Waiting { stay, connects } => {
+                    inner.begin_connects(connects);
+                    stay
                 }
+            };
+            if alarm_at == Nanos::MAX {
+                inner.host.call.notify_one();
+            }
+            inner.note_active();
+            inner.connecting.on_demand();
+            match Waiting::new(inner, stay, self.deadline, alarm_at).await {
+                Waited::Served(entry) => return Ok(entry),
+                Waited::TimedOut => return Err(self.timed_out(Stage::Wait)),
+                // Closed, or connects fail: joining again tells which, if it still is so.
+                Waited::Dismissed => at_front = true,
             }
         }
     }
@@ -264,6 +271,9 @@ pub(crate) fn nothing_now<M: Manager>(
         return Err(Error::Closed);
     }
     inner.attend();
+    if let Some(refusal) = inner.refusal() {
+        return Err(refusal);
+    }
     inner.open_ahead();
     Err(timed_out(inner, Stage::Wait, Duration::ZERO))
 }

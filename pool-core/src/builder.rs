@@ -104,6 +104,16 @@ impl<M: Manager> PoolBuilder<M> {
         reuse: Reuse;
         /// How long a connection may be held before the pool warns (30 s).
         leak_threshold: impl Into<Option<Duration>>;
+        /// Connects that fail in a row before the circuit breaker opens (5); 0 for no breaker.
+        #[doc(alias("failure_threshold"))]
+        breaker_threshold: u64;
+        /// The share of failed connects within the window that opens it too, from 0 to 1 (1).
+        breaker_failure_rate: f64;
+        /// The time over which that share is counted (10 s).
+        breaker_window: impl Into<Option<Duration>>;
+        /// The longest an open breaker waits before it probes (60 s).
+        #[doc(alias("breaker_timeout", "recovery_timeout"))]
+        breaker_open_time: impl Into<Option<Duration>>;
     }
 
     /// The pool's name in messages and metrics (the manager's).

@@ -35,6 +35,17 @@ pub enum Error<E: StdError + 'static> {
         /// What the pool looked like.
         snapshot: Arc<Snapshot>,
     },
+    /// Connects fail, and no connection is left that could come back.
+    #[error(
+        "connects fail (circuit breaker open, next attempt in {retry_after:.1?}): {last_error}"
+    )]
+    #[non_exhaustive]
+    CircuitOpen {
+        /// When the pool tries the next connect, at the latest.
+        retry_after: Duration,
+        /// Why the last one failed.
+        last_error: Arc<str>,
+    },
     /// A connection could not be opened.
     #[error("cannot connect: {0}")]
     Connect(#[source] E),

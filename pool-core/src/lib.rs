@@ -98,29 +98,36 @@
 //! manager and the conformance kit.
 
 mod acquire;
+mod breaker;
 mod builder;
 mod close;
 mod config;
 mod duration;
 mod error;
 mod guard;
+mod health;
 mod inner;
 mod keeper;
 mod manager;
 mod metadata;
 mod policy;
 mod pool;
+mod registry;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod waiting;
 
+pub use breaker::BreakerHandle;
 pub use builder::PoolBuilder;
 pub use close::CloseReport;
 pub use config::{ConfigError, ConfigProblem, PoolConfig, Reuse, Validation};
 pub use error::{Error, Stage};
 pub use guard::PooledConnection;
-pub use manager::{BoxManager, Condition, DynManager, Interrupter, Manager};
+pub use health::{Health, HealthStatus};
+pub use manager::{BoxManager, Condition, DynManager, Interrupter, Manager, Severity};
 pub use metadata::Metadata;
+pub use policy::breaker::BreakerState;
 pub use pool::Pool;
+pub use registry::{AnyPool, Pools, PoolsHealth};
 pub use stats::{CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats};

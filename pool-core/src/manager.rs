@@ -103,6 +103,14 @@ pub trait Manager: Send + Sync + 'static {
         None
     }
 
+    /// What an error of [`connect`](Self::connect) says about the next attempt.
+    ///
+    /// The default is [`Severity::Transient`].
+    fn severity(&self, error: &Self::Error) -> Severity {
+        let _ = error;
+        Severity::Transient
+    }
+
     /// The pool's name in messages and metrics unless the `name` setting gives one, such as
     /// `postgres://host:5432/db`. Never a password. The default is `pool`.
     fn name(&self) -> Cow<'_, str> {
@@ -119,6 +127,19 @@ pub enum Condition {
     NeedsRecycle,
     /// It is known not to work: it is closed, never handed out.
     Broken,
+}
+
+/// What a failed connect says about the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Severity {
+    /// It may succeed: the server is away, starting, or busy.
+    Transient,
+    /// It will not, before somebody changes something: a wrong password, an unknown database, a
+    /// certificate nobody trusts. The circuit breaker opens at once.
+    Permanent,
+    /// The server has no room. A pool that has connections makes do with them for a while.
+    TooManyConnections,
 }
 
 /// Stops what runs on a connection from outside, as a cancel request does.
@@ -175,6 +196,8 @@ pub trait DynManager: Send + Sync + 'static {
     async fn dyn_close(&self, conn: Self::Connection);
     /// [`Manager::interrupter`].
     fn dyn_interrupter(&self, conn: &Self::Connection) -> Option<Interrupter>;
+    /// [`Manager::severity`].
+    fn dyn_severity(&self, error: &Self::Error) -> Severity;
     /// [`Manager::name`].
     fn dyn_name(&self) -> Cow<'_, str>;
 }
@@ -201,6 +224,9 @@ impl<M: Manager> DynManager for M {
     }
     fn dyn_interrupter(&self, conn: &M::Connection) -> Option<Interrupter> {
         self.interrupter(conn)
+    }
+    fn dyn_severity(&self, error: &M::Error) -> Severity {
+        self.severity(error)
     }
     fn dyn_name(&self) -> Cow<'_, str> {
         self.name()
@@ -238,6 +264,9 @@ impl<C: Send + 'static, E: Error + Send + Sync + 'static> Manager for BoxManager
     }
     fn interrupter(&self, conn: &C) -> Option<Interrupter> {
         self.0.dyn_interrupter(conn)
+    }
+    fn severity(&self, error: &E) -> Severity {
+        self.0.dyn_severity(error)
     }
     fn name(&self) -> Cow<'_, str> {
         self.0.dyn_name()

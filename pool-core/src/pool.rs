@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::acquire::{self, Look};
+use crate::breaker::BreakerHandle;
 use crate::builder::PoolBuilder;
 use crate::close::CloseReport;
 use crate::config::{ConfigError, PoolConfig};
 use crate::error::Error;
 use crate::guard::PooledConnection;
+use crate::health::Health;
 use crate::inner::Inner;
 use crate::inner::entry::Entry;
 use crate::inner::exchange::{Exchange, Refusal};
@@ -141,6 +143,17 @@ impl<M: Manager> Pool<M> {
     /// The figures of this moment.
     pub fn stats(&self) -> Stats {
         self.inner().stats()
+    }
+
+    /// Whether the pool can do its work, and if not, why; nothing is asked of the server.
+    pub fn health(&self) -> Health {
+        self.inner().health()
+    }
+
+    /// The circuit breaker: what it is doing, and by hand.
+    #[doc(alias("circuit_breaker"))]
+    pub fn breaker(&self) -> BreakerHandle<M> {
+        BreakerHandle::new(Arc::clone(self.inner()))
     }
 
     /// Who holds a connection now and where it was checked out, the longest first.

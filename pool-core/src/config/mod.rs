@@ -241,6 +241,48 @@ settings! {
             elsewhere: ["leak_detection", "leak_detection_threshold"],
         }
 
+        /// Connects that fail in a row before callers are told at once: the circuit breaker.
+        ///
+        /// See [`BreakerState`](crate::BreakerState).
+        breaker_threshold: Option<u64> = Some(5) => {
+            variable: "POOL_BREAKER_THRESHOLD",
+            default: "5",
+            unit: "failures",
+            rule: "0 or none for no breaker",
+            elsewhere: ["failure_threshold", "circuit_breaker_threshold"],
+        }
+
+        /// The share of failed connects within `breaker_window` that opens the breaker too.
+        ///
+        /// It says something from ten attempts on.
+        breaker_failure_rate: f64 = 1.0 => {
+            variable: "POOL_BREAKER_FAILURE_RATE",
+            default: "100%",
+            unit: "fraction or percentage",
+            rule: "0 to 1 (0% to 100%)",
+            elsewhere: ["failure_rate_threshold"],
+        }
+
+        /// The time over which `breaker_failure_rate` is counted.
+        breaker_window: Option<Duration> = Some(Duration::from_secs(10)) => {
+            variable: "POOL_BREAKER_WINDOW",
+            default: "10s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no rate",
+            elsewhere: ["sliding_window"],
+        }
+
+        /// The longest an open breaker waits before it probes; eight times that after failed probes.
+        ///
+        /// It probes sooner, a few times a second, while somebody asks.
+        breaker_open_time: Option<Duration> = Some(Duration::from_secs(60)) => {
+            variable: "POOL_BREAKER_OPEN_TIME",
+            default: "1m",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no limit",
+            elsewhere: ["breaker_timeout", "recovery_timeout", "wait_duration_in_open_state"],
+        }
+
         /// The pool's name in messages and metrics; `None` takes the manager's.
         name: Option<String> = None => {
             variable: "POOL_NAME",

@@ -18,6 +18,8 @@ pub(crate) struct Capacity {
     opening: usize,
     /// Of these, those being closed: the server still has them, the pool no longer.
     closing: usize,
+    /// A maximum below `max` for a while: the server has no room for more.
+    pub(crate) ceiling: Option<usize>,
     /// Whether the last connect failed: then one at a time, paced by the backoff.
     pub(crate) failing: bool,
 }
@@ -31,6 +33,7 @@ impl Capacity {
             total: 0,
             opening: 0,
             closing: 0,
+            ceiling: None,
             failing: false,
         }
     }
@@ -50,6 +53,22 @@ impl Capacity {
         self.total - self.closing
     }
 
+    /// How many connections there may be now.
+    fn room(&self) -> usize {
+        self.ceiling
+            .map_or(self.max, |ceiling| ceiling.min(self.max))
+    }
+
+    /// No more connections than are open, until the ceiling is taken away; without any it would
+    /// be no pool, so then nothing changes.
+    pub(crate) fn make_do(&mut self) -> bool {
+        let open = self.live() - self.opening;
+        if open > 0 {
+            self.ceiling = Some(open);
+        }
+        open > 0
+    }
+
     /// Takes slots for the connects that `waiting` waiters and `min` call for now.
     pub(crate) fn plan(&mut self, waiting: usize) -> usize {
         let for_waiters = waiting.saturating_sub(self.opening);
@@ -61,7 +80,7 @@ impl Capacity {
     pub(crate) fn take(&mut self, wanted: usize) -> usize {
         let at_once = if self.failing { 1 } else { self.max_connecting };
         let planned = wanted
-            .min(self.max.saturating_sub(self.total))
+            .min(self.room().saturating_sub(self.total))
             .min(at_once.saturating_sub(self.opening));
         self.total += planned;
         self.opening += planned;
@@ -70,7 +89,7 @@ impl Capacity {
 
     /// Whether a connect that has not begun is still called for.
     pub(crate) fn still_wanted(&self, waiting: usize) -> bool {
-        (waiting >= self.opening || self.live() <= self.min) && self.live() <= self.max
+        (waiting >= self.opening || self.live() <= self.min) && self.live() <= self.room()
     }
 
     /// A connect is through: its slot stays taken.

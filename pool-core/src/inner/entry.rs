@@ -101,5 +101,6 @@ impl<M: Manager> Drop for Slot<M> {
         let announced = self.announced;
         let ((), connects) = self.inner.exchange.with_capacity(|c| c.gone(announced));
         self.inner.begin_connects(connects);
+        self.inner.tell_the_hopeless();
     }
 }

@@ -303,6 +303,28 @@ impl<T: Member> Exchange<T> {
         (result, line.capacity.plan(waiting))
     }
 
+    /// Whether no connection exists that could be returned to a waiter.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        let line = self.lock();
+        line.capacity.live() == line.capacity.opening()
+    }
+
+    /// Dismisses everybody in the queue if no connection exists that could be returned to them.
+    pub(crate) fn dismiss_hopeless(&self) {
+        let dismissed: Vec<_> = {
+            let mut line = self.lock();
+            if line.capacity.live() > line.capacity.opening() {
+                return;
+            }
+            let dismissed: Vec<_> = std::iter::from_fn(|| line.queue.call()).collect();
+            self.balance(&mut line);
+            dismissed
+        };
+        for ticket in dismissed {
+            ticket.dismiss();
+        }
+    }
+
     /// Takes slots for as many connects as `wanted` says, as far as the limits allow; they are to
     /// be begun.
     pub(crate) fn take_capacity(&self, wanted: impl FnOnce(&Capacity) -> usize) -> usize {
@@ -323,6 +345,16 @@ impl<T: Member> Exchange<T> {
     /// Connects fail: one at a time from now on.
     pub(crate) fn connects_fail(&self) {
         self.lock().capacity.failing = true;
+    }
+
+    /// No more connections than are open, if any are; see [`Capacity::make_do`].
+    pub(crate) fn make_do(&self) -> bool {
+        self.lock().capacity.make_do()
+    }
+
+    /// Connects succeed: as many at a time as allowed.
+    pub(crate) fn connects_succeed(&self) {
+        self.lock().capacity.failing = false;
     }
 
     /// Whether one connect is planned or under way, and no more.

@@ -18,6 +18,7 @@ pub(crate) mod capacity;
 pub(crate) mod care;
 pub(crate) mod clock;
 pub(crate) mod closer;
+pub(crate) mod connecting;
 pub(crate) mod entry;
 pub(crate) mod exchange;
 pub(crate) mod host;
@@ -38,14 +39,16 @@ use tokio::sync::{Notify, watch};
 
 use self::capacity::Capacity;
 use self::clock::{Clock, Nanos};
+use self::connecting::Connecting;
 use self::entry::Entry;
 use self::exchange::Exchange;
 use self::host::Host;
 use self::idle::Shards;
-use self::opener::{Connecting, Purpose};
+use self::opener::Purpose;
 use self::record::{Phase, Record};
 use self::registry::Registry;
 use crate::config::PoolConfig;
+use crate::health::{self, Health};
 use crate::manager::Manager;
 use crate::policy::upkeep::Limits;
 use crate::stats::{Counters, Holder, Snapshot, SnapshotCache, Stats};
@@ -110,7 +113,7 @@ impl<M: Manager> Inner<M> {
             registry: CachePadded::default(),
             counters: CachePadded::new(Counters::new()),
             open: AtomicUsize::new(0),
-            connecting: Connecting::new(),
+            connecting: Connecting::new(&config),
             host: Host::default(),
             snapshot: SnapshotCache::default(),
             shut_down: watch::Sender::new(false),
@@ -208,6 +211,9 @@ impl<M: Manager> Inner<M> {
             released: census.uses - census.held as u64,
             timed_out: counters.timed_out.load(Relaxed),
             refused: counters.refused.load(Relaxed),
+            rejected: counters.rejected.load(Relaxed),
+            breaker: self.connecting.breaker_state(),
+            breaker_opened: counters.breaker_opened.load(Relaxed),
             connects: counters.connects.load(Relaxed),
             connect_failures: counters.connect_failures.load(Relaxed),
             closed: closed_by.iter().map(|(_, count)| count).sum(),
@@ -243,6 +249,19 @@ impl<M: Manager> Inner<M> {
             .collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
         holders
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let threshold = Duration::from_nanos(self.limits.leak_threshold);
+        let mut overdue = self.holders();
+        overdue.retain(|holder| holder.held_for >= threshold);
+        health::judge(health::Signs {
+            stats: self.stats(),
+            is_closed: self.is_shut_down(),
+            breaker: self.connecting.breaker_state(),
+            last_connect_error: self.connecting.last_error(),
+            overdue,
+        })
     }
 
     /// The state of the pool for an error message.

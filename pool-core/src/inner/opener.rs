@@ -8,70 +8,19 @@
 //!
 //! While connects fail one task is left, which tries again at the pace of the backoff.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use super::bounded::{Failure, bounded, caught_now};
-use super::capacity::Capacity;
-use super::clock::Nanos;
+use super::care::Care;
 use super::entry::{Entry, Slot};
 use super::record::Record;
 use crate::manager::Manager;
-use crate::policy::backoff::Backoff;
-use crate::policy::random::Random;
+use crate::policy::breaker::Attempt;
 use crate::stats::count;
-
-/// What the connects of one pool share.
-#[derive(Debug)]
-pub(crate) struct Connecting {
-    state: Mutex<State>,
-    /// Whether the last connect failed, for those who join the queue.
-    failing: AtomicBool,
-    /// Somebody waits now: the pause before the next attempt is to be shortened.
-    demand: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    backoff: Backoff,
-    random: Random,
-    last_error: Option<Arc<str>>,
-}
-
-impl Connecting {
-    pub(crate) fn new() -> Self {
-        Self {
-            state: Mutex::new(State {
-                backoff: Backoff::new(Random::new()),
-                random: Random::new(),
-                last_error: None,
-            }),
-            failing: AtomicBool::new(false),
-            demand: Notify::new(),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Why the last connect failed, unless one has succeeded since.
-    pub(crate) fn last_error(&self) -> Option<Arc<str>> {
-        self.state().last_error.clone()
-    }
-
-    /// Somebody has begun to wait.
-    pub(crate) fn on_demand(&self) {
-        if self.failing.load(Relaxed) {
-            self.demand.notify_one();
-        }
-    }
-}
 
 /// Whether a connect depends on somebody wanting it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,10 +31,20 @@ pub(crate) enum Purpose {
     Ahead,
 }
 
-/// The slot of a connect that is planned or under way.
+/// The part of a connect in the capacity: a slot that counts as opening, until it is given back
+/// or the connection is available.
 pub(crate) struct Permit<M: Manager> {
     inner: Arc<Inner<M>>,
-    is_spent: bool,
+    holds: Holds,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// A slot without a connection.
+    Slot,
+    /// Only the counting as opening: the slot is the connection's.
+    Connection,
+    Nothing,
 }
 
 impl<M: Manager> Permit<M> {
@@ -93,37 +52,70 @@ impl<M: Manager> Permit<M> {
     pub(crate) fn for_planned(inner: &Arc<Inner<M>>) -> Self {
         Self {
             inner: Arc::clone(inner),
-            is_spent: false,
+            holds: Holds::Slot,
         }
     }
 
-    /// Gives the slot back; others may be wanted instead.
-    fn give_back(mut self) {
-        self.is_spent = true;
-        let ((), connects) = self.inner.exchange.with_capacity(Capacity::not_opened);
+    /// Ends the connect: others may be wanted instead, or next.
+    fn end(&mut self) {
+        let held = std::mem::replace(&mut self.holds, Holds::Nothing);
+        let ((), connects) = self.inner.exchange.with_capacity(|c| match held {
+            Holds::Slot => c.not_opened(),
+            Holds::Connection => c.opened(),
+            Holds::Nothing => {}
+        });
         self.inner.begin_connects(connects);
     }
 }
 
 impl<M: Manager> Drop for Permit<M> {
     fn drop(&mut self) {
-        // The task was dropped with its runtime. Whoever waits finds another.
-        if !self.is_spent {
-            self.inner.exchange.abandon_connect();
+        match self.holds {
+            // The task was dropped with its runtime. Whoever waits finds another.
+            Holds::Slot => self.inner.exchange.abandon_connect(),
+            Holds::Connection => self.end(),
+            Holds::Nothing => {}
         }
     }
 }
 
-/// A connection that is being opened, as statistics see it.
+/// A connection that is being opened, as statistics and the breaker see it.
 struct Opening<M: Manager> {
     inner: Arc<Inner<M>>,
+    attempt: Attempt,
+    /// `None` once the connect has ended.
     record: Option<Arc<Record>>,
+}
+
+impl<M: Manager> Opening<M> {
+    fn begin(inner: &Arc<Inner<M>>) -> Self {
+        let now = inner.dial.clock.exact();
+        let record = inner.registry().register(inner.dial.generation(), now);
+        let attempt = inner.connecting.begin();
+        Self {
+            inner: Arc::clone(inner),
+            attempt,
+            record: Some(record),
+        }
+    }
+
+    fn succeeded(mut self) -> Arc<Record> {
+        self.record.take().expect("taken when it ends")
+    }
+
+    fn failed(mut self, failure: &Failure<M::Error>) {
+        if let Some(record) = self.record.take() {
+            self.inner.forget(&record);
+        }
+        self.inner.note_failure(self.attempt, failure);
+    }
 }
 
 impl<M: Manager> Drop for Opening<M> {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
             self.inner.forget(&record);
+            self.inner.connecting.on_abandoned();
         }
     }
 }
@@ -144,31 +136,35 @@ impl<M: Manager> Inner<M> {
 
     async fn connect(mut permit: Permit<M>, mut purpose: Purpose) {
         let inner = Arc::clone(&permit.inner);
-        loop {
-            if !inner.may_connect(purpose).await {
-                return permit.give_back();
+        while inner.may_connect(purpose).await {
+            match Self::open(&mut permit).await {
+                Ok(entry) => return Self::make_available(entry, permit),
+                Err(Failure::Closed) => break,
+                Err(_) => purpose = Purpose::Demand,
             }
-            let Err((unspent, failure)) = Self::open(permit).await else {
-                return;
-            };
-            permit = unspent;
-            inner.on_connect_failure(&failure);
-            purpose = Purpose::Demand;
             if !inner.exchange.is_only_connect() {
-                return permit.give_back();
+                break;
             }
         }
+        permit.end();
     }
 
     /// Waits until the next connect may begin; false when it is no longer wanted.
     async fn may_connect(&self, purpose: Purpose) -> bool {
         loop {
-            if !self.exchange.confirm_connect(purpose == Purpose::Ahead) {
+            let now = self.dial.clock.exact();
+            let was_asked = self.connecting.was_asked(now);
+            if !self
+                .exchange
+                .confirm_connect(was_asked || purpose == Purpose::Ahead)
+            {
                 return false;
             }
-            let somebody_waits = self.exchange.waiting().0 > 0;
-            let at = self.connecting.state().backoff.next_at(somebody_waits);
-            if at <= self.dial.clock.exact() {
+            let somebody_waits = was_asked || self.exchange.waiting().0 > 0;
+            let Some(at) = self.connecting.next_at(somebody_waits) else {
+                return false;
+            };
+            if at <= now {
                 return true;
             }
             tokio::select! {
@@ -179,29 +175,10 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// Opens a connection and makes it available, or gives the permit back.
-    async fn open(permit: Permit<M>) -> Result<(), (Permit<M>, Failure<M::Error>)> {
-        match Self::open_entry(permit).await {
-            Ok(entry) => {
-                let inner = Arc::clone(&entry.slot.inner);
-                Self::release(entry);
-                inner.on_connect_success();
-                Ok(())
-            }
-            Err(failed) => Err(failed),
-        }
-    }
-
-    /// Opens a connection. Its slot still counts as opening: the caller makes it available and
-    /// then reports [`on_connect_success`](Self::on_connect_success).
-    async fn open_entry(
-        mut permit: Permit<M>,
-    ) -> Result<Box<Entry<M>>, (Permit<M>, Failure<M::Error>)> {
+    /// Opens a connection in the slot of `permit`, which goes on counting it as opening.
+    async fn open(permit: &mut Permit<M>) -> Result<Box<Entry<M>>, Failure<M::Error>> {
         let inner = Arc::clone(&permit.inner);
-        let mut opening = Opening {
-            inner: Arc::clone(&inner),
-            record: Some(inner.register()),
-        };
+        let opening = Opening::begin(&inner);
         let began = Instant::now();
         let connect = async { inner.manager.connect().await };
         let connected = tokio::select! {
@@ -210,99 +187,60 @@ impl<M: Manager> Inner<M> {
         };
         let conn = match connected {
             Ok(conn) => conn,
-            Err(failure) => return Err((permit, failure)),
+            Err(failure) => {
+                opening.failed(&failure);
+                return Err(failure);
+            }
         };
         let took = began.elapsed();
-        let record = opening.record.take().expect("taken here only");
-        let jitter = inner.connecting.state().random.unit();
+        let record = opening.succeeded();
         let now = inner.dial.clock.exact();
-        record.open(now, inner.limits.expiry(now, jitter));
-        permit.is_spent = true;
+        record.open(now, inner.limits.expiry(now, inner.connecting.jitter()));
+        permit.holds = Holds::Connection;
         let slot = Slot {
             inner: Arc::clone(&inner),
             record,
             announced: false,
             accounted: false,
         };
+        inner.open.fetch_add(1, Relaxed);
         let entry = Box::new(Entry::new(conn, slot));
         if let Some(Some(interrupter)) = caught_now(|| inner.manager.interrupter(&entry.conn)) {
             let _first = entry.slot.record.interrupter.set(interrupter);
         }
         inner.counters.connect.record(took);
         count(&inner.counters.connects);
-        inner.open.fetch_add(1, Relaxed);
-        tracing::debug!(pool = %inner.name, connection = entry.slot.record.id, ?took, "connection opened");
+        let connection = entry.slot.record.id;
+        tracing::debug!(pool = %inner.name, connection, ?took, "connection opened");
         Ok(entry)
     }
 
-    /// A connection is open and available.
-    fn on_connect_success(self: &Arc<Self>) {
-        let recovered = {
-            let mut state = self.connecting.state();
-            let failures = state.backoff.failures();
-            state.backoff.on_success();
-            state.last_error = None;
-            failures
-        };
-        self.connecting.failing.store(false, Relaxed);
-        if recovered > 0 {
-            tracing::info!(pool = %self.name, failures = recovered, "connects succeed again");
-        }
-        let ((), connects) = self.exchange.with_capacity(|c| {
-            c.opened();
-            c.failing = false;
-        });
-        self.begin_connects(connects);
-        self.note_active();
-        self.host.call.notify_one();
-    }
-
-    fn on_connect_failure(&self, failure: &Failure<M::Error>) {
-        if matches!(failure, Failure::Closed) {
-            return;
-        }
-        count(&self.counters.connect_failures);
-        let now = self.dial.clock.exact();
-        let (failures, retry_at) = {
-            let mut state = self.connecting.state();
-            state.backoff.on_failure(now);
-            state.last_error = Some(failure.to_string().into());
-            let waiting = self.exchange.waiting().0 > 0;
-            (state.backoff.failures(), state.backoff.next_at(waiting))
-        };
-        self.connecting.failing.store(true, Relaxed);
-        self.exchange.connects_fail();
-        tracing::warn!(
-            pool = %self.name,
-            error = %failure,
-            failures,
-            retry_in = ?std::time::Duration::from_nanos(retry_at.saturating_sub(now)),
-            "cannot connect"
-        );
+    /// Makes a new connection available, and only then lets others be planned: its waiter is not
+    /// to be counted twice.
+    fn make_available(entry: Box<Entry<M>>, mut permit: Permit<M>) {
+        let inner = Arc::clone(&entry.slot.inner);
+        Self::release(entry);
+        inner.note_success();
+        inner.exchange.connects_succeed();
+        permit.end();
+        inner.note_active();
+        inner.host.call.notify_one();
     }
 
     /// Opens and validates one connection for a caller that wants to know how it went.
-    pub(crate) async fn open_validated(permit: Permit<M>) -> Result<(), OpenError<M>> {
-        let inner = Arc::clone(&permit.inner);
-        let entry = match Self::open_entry(permit).await {
-            Ok(entry) => entry,
-            Err((permit, failure)) => {
-                inner.on_connect_failure(&failure);
-                permit.give_back();
-                return Err(OpenError::Connect(failure));
-            }
-        };
-        match Self::tend(entry, super::care::Care::Validate).await {
-            Ok(entry) => {
-                Self::release(entry);
-                inner.on_connect_success();
-                Ok(())
-            }
+    pub(crate) async fn open_validated(mut permit: Permit<M>) -> Result<(), OpenError<M>> {
+        match Self::open(&mut permit).await {
             Err(failure) => {
-                let ((), connects) = inner.exchange.with_capacity(Capacity::opened);
-                inner.begin_connects(connects);
-                Err(OpenError::Validate(failure))
+                permit.end();
+                Err(OpenError::Connect(failure))
             }
+            Ok(entry) => match Self::tend(entry, Care::Validate).await {
+                Ok(entry) => {
+                    Self::make_available(entry, permit);
+                    Ok(())
+                }
+                Err(failure) => Err(OpenError::Validate(failure)),
+            },
         }
     }
 
@@ -312,11 +250,6 @@ impl<M: Manager> Inner<M> {
             .exchange
             .take_capacity(|c| c.min.saturating_sub(c.live()));
         (0..planned).map(|_| Permit::for_planned(self)).collect()
-    }
-
-    fn register(&self) -> Arc<Record> {
-        let now: Nanos = self.dial.clock.exact();
-        self.registry().register(self.dial.generation(), now)
     }
 }
 

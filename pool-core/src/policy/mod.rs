@@ -2,5 +2,6 @@
 //! time as an argument, so each is tested without any.
 
 pub(crate) mod backoff;
+pub(crate) mod breaker;
 pub(crate) mod random;
 pub(crate) mod upkeep;

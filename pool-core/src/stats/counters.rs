@@ -10,6 +10,8 @@ use super::{CloseReason, ClosedBy, Histogram};
 pub(crate) struct Counters {
     pub(crate) timed_out: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) breaker_opened: AtomicU64,
     pub(crate) connects: AtomicU64,
     pub(crate) connect_failures: AtomicU64,
     pub(crate) leaked: AtomicU64,
@@ -29,6 +31,8 @@ impl Counters {
         Self {
             timed_out: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            breaker_opened: AtomicU64::new(0),
             connects: AtomicU64::new(0),
             connect_failures: AtomicU64::new(0),
             leaked: AtomicU64::new(0),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{ClosedBy, LatencySummary};
 use crate::inner::clock::Nanos;
+use crate::policy::breaker::BreakerState;
 
 /// What a pool has done and how it stands, read at one moment.
 ///
@@ -46,6 +47,12 @@ pub struct Stats {
     pub connects: u64,
     /// Attempts to open one that failed.
     pub connect_failures: u64,
+    /// Checkouts told at once that connects fail.
+    pub rejected: u64,
+    /// What the circuit breaker is doing.
+    pub breaker: BreakerState,
+    /// How often it has opened.
+    pub breaker_opened: u64,
     /// Connections closed.
     pub closed: u64,
     /// Connections closed, by reason.

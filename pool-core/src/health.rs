@@ -1,0 +1,202 @@
+//! Whether a pool can do its work, and if not, why: from what is known, without asking the server.
+//!
+//! | reason | status |
+//! | --- | --- |
+//! | the pool is closed | unhealthy |
+//! | connects fail or the breaker is open, and no connection is left | unhealthy |
+//! | connects fail, or the breaker is open | degraded |
+//! | checkouts wait while every connection is in use | degraded |
+//! | a connection is held past `leak_threshold` | degraded |
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::policy::breaker::BreakerState;
+use crate::stats::{Holder, Stats};
+
+/// How a pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum HealthStatus {
+    /// It works.
+    #[default]
+    Healthy,
+    /// It works, and somebody should look at it.
+    Degraded,
+    /// It cannot serve.
+    Unhealthy,
+}
+
+impl fmt::Display for HealthStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        })
+    }
+}
+
+/// The health of a pool: a status, why, and the figures it was judged by.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Health {
+    /// The worst that the reasons say.
+    pub status: HealthStatus,
+    /// Why it is not healthy, each in a sentence; empty when it is.
+    pub reasons: Vec<String>,
+    /// The figures.
+    pub stats: Stats,
+}
+
+impl Health {
+    /// Whether a request can be served: anything but unhealthy. For readiness probes; a process
+    /// whose pool is not ready need not be restarted.
+    pub fn is_ready(&self) -> bool {
+        self.status != HealthStatus::Unhealthy
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        for (number, reason) in self.reasons.iter().enumerate() {
+            write!(f, "{}{reason}", if number == 0 { ": " } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+/// What health is judged by.
+pub(crate) struct Signs {
+    pub(crate) stats: Stats,
+    pub(crate) is_closed: bool,
+    pub(crate) breaker: BreakerState,
+    pub(crate) last_connect_error: Option<Arc<str>>,
+    /// Who has held a connection past the threshold.
+    pub(crate) overdue: Vec<Holder>,
+}
+
+/// Judges.
+pub(crate) fn judge(signs: Signs) -> Health {
+    let Signs {
+        stats,
+        is_closed,
+        breaker,
+        last_connect_error,
+        overdue,
+    } = signs;
+    let mut health = Health {
+        status: HealthStatus::Healthy,
+        reasons: Vec::new(),
+        stats,
+    };
+    let mut found = |status: HealthStatus, reason: String| {
+        health.status = health.status.max(status);
+        health.reasons.push(reason);
+    };
+    if is_closed {
+        found(HealthStatus::Unhealthy, "the pool is closed".to_owned());
+    }
+    let cannot_connect = if stats.idle + stats.active == 0 {
+        HealthStatus::Unhealthy
+    } else {
+        HealthStatus::Degraded
+    };
+    if breaker.is_open() {
+        found(cannot_connect, format!("the circuit breaker is {breaker}"));
+    }
+    if let Some(error) = last_connect_error {
+        found(cannot_connect, format!("connects fail: {error}"));
+    }
+    if stats.waiting > 0 && stats.active >= stats.max_size {
+        let Stats {
+            waiting, max_size, ..
+        } = stats;
+        found(
+            HealthStatus::Degraded,
+            format!("all {max_size} connections are in use and {waiting} checkouts wait"),
+        );
+    }
+    for holder in overdue {
+        found(
+            HealthStatus::Degraded,
+            format!("a connection is held for long by {holder}"),
+        );
+    }
+    health
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HealthStatus, Signs, judge};
+    use crate::policy::breaker::BreakerState;
+    use crate::stats::Stats;
+
+    fn signs() -> Signs {
+        Signs {
+            stats: Stats {
+                max_size: 2,
+                idle: 1,
+                total: 1,
+                ..Stats::default()
+            },
+            is_closed: false,
+            breaker: BreakerState::Closed,
+            last_connect_error: None,
+            overdue: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_pool_without_a_reason_is_healthy() {
+        let health = judge(signs());
+        assert_eq!(
+            (health.status, health.reasons.len()),
+            (HealthStatus::Healthy, 0)
+        );
+    }
+
+    #[test]
+    fn failing_connects_degrade_a_pool_that_still_has_a_connection() {
+        let failing = Signs {
+            last_connect_error: Some("refused".into()),
+            ..signs()
+        };
+        let health = judge(failing);
+        assert_eq!(health.to_string(), "degraded: connects fail: refused");
+    }
+
+    #[test]
+    fn a_pool_without_connections_whose_breaker_is_open_is_unhealthy() {
+        let mut open = Signs {
+            breaker: BreakerState::Open,
+            ..signs()
+        };
+        open.stats.idle = 0;
+        let health = judge(open);
+        assert!(!health.is_ready());
+        assert_eq!(health.to_string(), "unhealthy: the circuit breaker is open");
+    }
+
+    #[test]
+    fn an_exhausted_pool_with_waiters_is_degraded() {
+        let mut exhausted = signs();
+        (exhausted.stats.active, exhausted.stats.waiting) = (2, 7);
+        let health = judge(exhausted);
+        assert_eq!(health.status, HealthStatus::Degraded);
+        assert!(health.reasons[0].contains("7 checkouts wait"));
+    }
+
+    #[test]
+    fn a_closed_pool_is_unhealthy() {
+        let health = judge(Signs {
+            is_closed: true,
+            ..signs()
+        });
+        assert_eq!(health.status, HealthStatus::Unhealthy);
+    }
+}

@@ -1,0 +1,279 @@
+//! What the connects of one pool share: how they went, when the next may begin, and what callers
+//! are told meanwhile.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::Inner;
+use super::bounded::Failure;
+use super::clock::{Nanos, nanos};
+use crate::config::PoolConfig;
+use crate::error::Error;
+use crate::manager::{Manager, Severity};
+use crate::policy::backoff::Backoff;
+use crate::policy::breaker::{Attempt, Breaker, BreakerLimits, BreakerState};
+use crate::policy::random::Random;
+use crate::stats::count;
+
+/// For how long a checkout that was told at once counts as somebody who waits.
+const ASKED_FOR: Nanos = 1_000_000_000;
+/// For how long a pool makes do with what it has when the server has no room for more.
+const MAKE_DO_FOR: Duration = Duration::from_secs(10);
+
+/// The shared state of a pool's connects.
+#[derive(Debug)]
+pub(crate) struct Connecting {
+    state: Mutex<State>,
+    /// Whether the last connect failed, for those who join the queue.
+    failing: AtomicBool,
+    /// Whether the breaker is open, for those who find nothing idle; written with `state` locked.
+    is_open: AtomicBool,
+    /// When a checkout was last told at once that connects fail.
+    asked_at: AtomicU64,
+    /// Somebody wants a connection now: the pause before the next attempt is to be shortened.
+    pub(super) demand: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    backoff: Backoff,
+    breaker: Breaker,
+    random: Random,
+    last_error: Option<Arc<str>>,
+}
+
+impl Connecting {
+    pub(crate) fn new(config: &PoolConfig) -> Self {
+        let threshold = config.breaker_threshold.unwrap_or(0);
+        let limits = BreakerLimits {
+            threshold: u32::try_from(threshold).unwrap_or(u32::MAX),
+            failure_rate: match config.breaker_window {
+                Some(_) => config.breaker_failure_rate,
+                None => f64::INFINITY,
+            },
+            window: config.breaker_window.map_or(Nanos::MAX, nanos),
+            open_time: config.breaker_open_time.map_or(Nanos::MAX, nanos),
+        };
+        Self {
+            state: Mutex::new(State {
+                backoff: Backoff::new(Random::new()),
+                breaker: Breaker::new(limits),
+                random: Random::new(),
+                last_error: None,
+            }),
+            failing: AtomicBool::new(false),
+            is_open: AtomicBool::new(false),
+            asked_at: AtomicU64::new(0),
+            demand: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the last connect failed, unless one has succeeded since.
+    pub(crate) fn last_error(&self) -> Option<Arc<str>> {
+        self.state().last_error.clone()
+    }
+
+    pub(crate) fn breaker_state(&self) -> BreakerState {
+        self.state().breaker.state()
+    }
+
+    /// Somebody has begun to wait.
+    pub(crate) fn on_demand(&self) {
+        if self.failing.load(Relaxed) {
+            self.demand.notify_one();
+        }
+    }
+
+    /// A number from 0 to 1, for the jitter of a lifetime.
+    pub(super) fn jitter(&self) -> f64 {
+        self.state().random.unit()
+    }
+
+    /// A connect begins.
+    pub(super) fn begin(&self) -> Attempt {
+        self.state().breaker.begin()
+    }
+
+    /// A connect that has begun came to no result.
+    pub(super) fn on_abandoned(&self) {
+        self.state().breaker.on_abandoned();
+    }
+
+    /// When the next connect may begin; `None` while none may.
+    pub(super) fn next_at(&self, somebody_waits: bool) -> Option<Nanos> {
+        let state = self.state();
+        let by_backoff = state.backoff.next_at(somebody_waits);
+        let by_breaker = state.breaker.probe_by().unwrap_or(Nanos::MAX);
+        state
+            .breaker
+            .permits()
+            .then_some(by_backoff.min(by_breaker))
+    }
+
+    /// Whether somebody was told within the last second that connects fail.
+    pub(super) fn was_asked(&self, now: Nanos) -> bool {
+        let asked_at = self.asked_at.load(Relaxed);
+        asked_at > 0 && now.saturating_sub(asked_at) < ASKED_FOR
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    /// What to tell a checkout that finds nothing idle, when it need not wait to be told.
+    pub(crate) fn refusal(self: &Arc<Self>) -> Option<Error<M::Error>> {
+        if !self.connecting.is_open.load(Relaxed) || !self.exchange.is_hopeless() {
+            return None;
+        }
+        let now = self.dial.clock.exact();
+        let connecting = &self.connecting;
+        connecting.asked_at.store(now.max(1), Relaxed);
+        count(&self.counters.rejected);
+        let next_at = connecting.next_at(true);
+        if next_at.is_some() {
+            self.open_ahead();
+            connecting.demand.notify_one();
+        }
+        let last_error = connecting
+            .last_error()
+            .unwrap_or_else(|| "opened by hand".into());
+        let retry_at = next_at.unwrap_or_else(|| {
+            now.saturating_add(self.config.breaker_open_time.map_or(ASKED_FOR, nanos))
+        });
+        Some(Error::CircuitOpen {
+            retry_after: super::between(now, retry_at),
+            last_error,
+        })
+    }
+
+    /// Those who wait while the breaker is open and no connection is left are told at once.
+    pub(crate) fn tell_the_hopeless(&self) {
+        if self.connecting.is_open.load(Relaxed) {
+            self.exchange.dismiss_hopeless();
+        }
+    }
+
+    /// A connect has succeeded.
+    pub(super) fn note_success(&self) {
+        let now = self.dial.clock.exact();
+        let (failures, change) = {
+            let mut state = self.connecting.state();
+            let failures = state.backoff.failures();
+            state.backoff.on_success();
+            state.last_error = None;
+            let change = self.with_breaker(&mut state, |breaker| breaker.on_success(now));
+            (failures, change)
+        };
+        self.connecting.failing.store(false, Relaxed);
+        if failures > 0 {
+            tracing::info!(pool = %self.name, failures, "connects succeed again");
+        }
+        self.tell_of(change, None);
+    }
+
+    /// A connect has failed.
+    pub(super) fn note_failure(self: &Arc<Self>, attempt: Attempt, failure: &Failure<M::Error>) {
+        if matches!(failure, Failure::Closed) {
+            return self.connecting.on_abandoned();
+        }
+        count(&self.counters.connect_failures);
+        let severity = match failure {
+            Failure::Failed(error) => self.severity_of(error),
+            _ => Severity::Transient,
+        };
+        if severity == Severity::TooManyConnections && self.exchange.make_do() {
+            return self.make_do(failure);
+        }
+        let now = self.dial.clock.exact();
+        let error: Arc<str> = failure.to_string().into();
+        let (failures, retry_at, change) = {
+            let mut state = self.connecting.state();
+            state.backoff.on_failure(now);
+            state.last_error = Some(Arc::clone(&error));
+            let change = self.with_breaker(&mut state, |breaker| {
+                breaker.on_failure(attempt, severity == Severity::Permanent, now);
+            });
+            let somebody_waits = self.exchange.waiting().0 > 0 || self.connecting.was_asked(now);
+            (
+                state.backoff.failures(),
+                state.backoff.next_at(somebody_waits),
+                change,
+            )
+        };
+        self.connecting.failing.store(true, Relaxed);
+        self.exchange.connects_fail();
+        let retry_in = super::between(now, retry_at);
+        tracing::warn!(pool = %self.name, %error, failures, ?retry_in, "cannot connect");
+        self.tell_of(change, Some(&error));
+        self.tell_the_hopeless();
+    }
+
+    /// The server has no room for more connections: for a while the pool wants none.
+    fn make_do(self: &Arc<Self>, failure: &Failure<M::Error>) {
+        self.connecting.on_abandoned();
+        tracing::warn!(
+            pool = %self.name,
+            error = %failure,
+            "the server takes no more connections: making do with those there are for 10 s"
+        );
+        let inner = Arc::clone(self);
+        self.host.spawn(async move {
+            tokio::select! {
+                () = sleep(MAKE_DO_FOR) => {}
+                () = inner.shut_down() => return,
+            }
+            let ((), connects) = inner.exchange.with_capacity(|c| c.ceiling = None);
+            inner.begin_connects(connects);
+        });
+    }
+
+    /// Changes the breaker by hand.
+    pub(crate) fn change_breaker(self: &Arc<Self>, change: impl FnOnce(&mut Breaker)) {
+        let change = {
+            let mut state = self.connecting.state();
+            self.with_breaker(&mut state, change)
+        };
+        self.tell_of(change, None);
+        self.tell_the_hopeless();
+        self.attend();
+        self.replenish();
+        self.connecting.demand.notify_one();
+    }
+
+    fn severity_of(&self, error: &M::Error) -> Severity {
+        super::bounded::caught_now(|| self.manager.severity(error)).unwrap_or(Severity::Transient)
+    }
+
+    fn with_breaker(
+        &self,
+        state: &mut State,
+        change: impl FnOnce(&mut Breaker),
+    ) -> Option<BreakerState> {
+        let before = state.breaker.state();
+        change(&mut state.breaker);
+        let after = state.breaker.state();
+        self.connecting.is_open.store(after.is_open(), Relaxed);
+        (before != after).then_some(after)
+    }
+
+    fn tell_of(&self, change: Option<BreakerState>, error: Option<&str>) {
+        match change {
+            Some(state @ (BreakerState::Open | BreakerState::ForcedOpen)) => {
+                count(&self.counters.breaker_opened);
+                let error = error.map(tracing::field::display);
+                tracing::warn!(pool = %self.name, %state, error, "circuit breaker opened");
+            }
+            Some(state) => {
+                tracing::info!(pool = %self.name, %state, "circuit breaker changed");
+            }
+            None => {}
+        }
+    }
+}
