@@ -1,0 +1,176 @@
+use std::time::Duration;
+
+use pool_core::testing::{Act, Step};
+use pool_core::{BreakerState, Error};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, advance, sleep};
+
+use crate::{SECOND, refusing};
+
+#[tokio::test(start_paused = true)]
+async fn waiters_are_told_the_cause_when_it_opens_and_newcomers_at_once() {
+    let (mock, builder) = refusing();
+    let pool = builder.build().unwrap();
+    let began = Instant::now();
+    let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
+    assert!(
+        error.to_string().contains("told to fail to Connect"),
+        "{error}"
+    );
+    assert!(began.elapsed() < 2 * SECOND, "long before acquire_timeout");
+    assert_eq!(mock.count(Step::Connect), 5);
+    assert_eq!(pool.stats().breaker_opened, 1);
+
+    let began = Instant::now();
+    let error = pool.get().await.unwrap_err();
+    let Error::CircuitOpen { retry_after, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(began.elapsed().is_zero());
+    assert!(
+        retry_after <= Duration::from_millis(250),
+        "somebody asks, so it is tried soon"
+    );
+    assert!(pool.stats().rejected >= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_exist_keep_serving_while_it_is_open() {
+    let (mock, builder) = refusing();
+    mock.always(Step::Connect, Act::Succeed);
+    let pool = builder.max_size(2).build().unwrap();
+    let held = pool.get().await.unwrap();
+    pool.breaker().trip();
+    let waiter = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get().await.map(|conn| conn.id()) }
+    });
+    advance(SECOND).await;
+    assert_eq!(pool.stats().waiting, 1, "it waits for what is held");
+    let id = held.id();
+    drop(held);
+    assert_eq!(waiter.await.unwrap().unwrap(), id);
+    assert_eq!(pool.get().await.unwrap().id(), id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_when_the_last_connection_is_gone() {
+    let (mock, builder) = refusing();
+    mock.next(Step::Connect, [Act::Succeed]);
+    let pool = builder.max_size(2).build().unwrap();
+    let held = pool.get().await.unwrap();
+    let waiter = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get().await.map(drop) }
+    });
+    sleep(2 * SECOND).await;
+    assert_eq!(pool.breaker().state(), BreakerState::Open);
+    assert_eq!(pool.stats().waiting, 1);
+    held.break_it();
+    drop(held);
+    let error = waiter.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
+}
+
+/// 100 callers that try again 10 ms after an error, for `down` and then until all are served.
+async fn callers_while_down(hang: bool) {
+    let (mock, builder) = refusing();
+    if hang {
+        mock.always(Step::Connect, Act::Hang);
+    }
+    let pool = builder
+        .max_size(10)
+        .connect_timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    let mut callers = JoinSet::new();
+    for _ in 0..100 {
+        let pool = pool.clone();
+        callers.spawn(async move {
+            while pool.get().await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
+    let mut before = 0;
+    for second in 0..10 {
+        sleep(SECOND).await;
+        let attempts = mock.count(Step::Connect) - before;
+        before += attempts;
+        // Up to `max_connecting` begin before the first of them has failed.
+        let allowed = if second == 0 { 14 } else { 10 };
+        assert!(
+            (1..=allowed).contains(&attempts),
+            "{attempts} attempts in second {second}"
+        );
+    }
+    mock.always(Step::Connect, Act::Succeed);
+    let back = Instant::now();
+    callers.join_all().await;
+    let patience = if hang { 500 } else { 300 };
+    assert!(
+        back.elapsed() <= Duration::from_millis(patience),
+        "{:?}",
+        back.elapsed()
+    );
+    assert_eq!(pool.breaker().state(), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_impatient_callers_make_ten_attempts_a_second_and_are_served_at_once_after() {
+    callers_while_down(false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_when_connects_hang() {
+    callers_while_down(true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_asks_and_attempts_grow_rare_until_somebody_does() {
+    let (mock, builder) = refusing();
+    let pool = builder.min_size(1).build().unwrap();
+    sleep(600 * SECOND).await;
+    let attempts = mock.count(Step::Connect);
+    assert!((30..200).contains(&attempts), "{attempts} in ten minutes");
+    mock.always(Step::Connect, Act::Succeed);
+    let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }));
+    sleep(Duration::from_millis(251)).await;
+    drop(pool.get().await.expect("the question shortened the pause"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn exactly_one_connect_probes() {
+    let (mock, builder) = refusing();
+    mock.always(Step::Connect, Act::Fail);
+    let pool = builder.build().unwrap();
+    pool.get().await.unwrap_err();
+    mock.always(Step::Connect, Act::Hang);
+    for _ in 0..50 {
+        pool.get().await.unwrap_err();
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(mock.running(Step::Connect), 1);
+    assert_eq!(pool.breaker().state(), BreakerState::HalfOpen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_threshold_callers_wait_until_their_time_is_up() {
+    let (_, builder) = refusing();
+    let pool = builder
+        .breaker_threshold(0)
+        .acquire_timeout(5 * SECOND)
+        .build()
+        .unwrap();
+    assert_eq!(pool.breaker().state(), BreakerState::Disabled);
+    let began = Instant::now();
+    let error = pool.get().await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert!(
+        error.to_string().contains("told to fail"),
+        "it names the cause: {error}"
+    );
+    assert_eq!(began.elapsed().as_secs(), 5);
+}

@@ -1,0 +1,21 @@
+//! The circuit breaker as callers and operators meet it, health, and the registry.
+
+mod by_hand;
+mod callers;
+mod health;
+mod registry;
+
+use std::time::Duration;
+
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{Pool, PoolBuilder};
+
+/// A pool of which nothing is open, over a server that refuses.
+fn refusing() -> (MockManager, PoolBuilder<MockManager>) {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Fail);
+    let builder = Pool::builder(mock.clone()).min_size(0).max_size(4);
+    (mock, builder)
+}
+
+const SECOND: Duration = Duration::from_secs(1);

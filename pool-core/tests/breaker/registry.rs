@@ -1,0 +1,39 @@
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{HealthStatus, Pool, Pools};
+
+use crate::{SECOND, refusing};
+
+#[tokio::test(start_paused = true)]
+async fn pools_are_found_by_name_and_judged_and_closed_together() {
+    let pools = Pools::new();
+    let mock = MockManager::new();
+    pools.insert("orders", Pool::builder(mock.clone()).build().unwrap());
+    pools.insert("users", Pool::builder(MockManager::new()).build().unwrap());
+    let orders = pools.typed::<MockManager>("orders").unwrap();
+    let held = orders.get().await.unwrap();
+    assert_eq!(pools.get("orders").unwrap().stats().active, 1);
+    assert_eq!(pools.stats()["users"].active, 0);
+    assert!(pools.get("else").is_none());
+    drop(held);
+    let reports = pools.close().await;
+    assert!(reports.len() == 2 && reports.values().all(pool_core::CloseReport::is_complete));
+    assert_eq!(mock.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_worst_pool_is_the_health_of_all_and_delays_no_other() {
+    let (mock, builder) = refusing();
+    mock.always(Step::Connect, Act::Hang);
+    let pools = Pools::new();
+    let dead = builder.acquire_timeout(SECOND).build().unwrap();
+    pools.insert("dead", dead.clone());
+    let living = Pool::builder(MockManager::new()).build().unwrap();
+    pools.insert("living", living.clone());
+    let waiter = tokio::spawn(async move { dead.get().await.map(drop) });
+    drop(living.get().await.unwrap());
+    assert!(waiter.await.unwrap().unwrap_err().is_timeout());
+    pools.get("dead").unwrap().close().await;
+    let health = pools.health();
+    assert_eq!(health.status, HealthStatus::Unhealthy);
+    assert_eq!(health.pools["living"].status, HealthStatus::Healthy);
+}
