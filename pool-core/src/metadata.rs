@@ -18,8 +18,7 @@ pub struct Metadata {
     pub uses: u64,
     /// How long it has been idle; zero while it is held.
     pub idle_for: Duration,
-    /// The generation it belongs to: how often `retire_all` had been called when its connect
-    /// began.
+    /// The pool's generation ([`Stats::generation`](crate::Stats)) when its connect began.
     pub generation: u64,
 }
 

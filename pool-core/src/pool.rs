@@ -14,8 +14,7 @@ use crate::error::Error;
 use crate::guard::PooledConnection;
 use crate::health::Health;
 use crate::inner::Inner;
-use crate::inner::entry::Entry;
-use crate::inner::exchange::{Exchange, Refusal};
+use crate::inner::exchange::Refusal;
 use crate::manager::Manager;
 use crate::metadata::Metadata;
 use crate::stats::{CloseReason, Holder, Stats};
@@ -212,7 +211,7 @@ impl<M: Manager> Pool<M> {
         let inner = self.inner();
         let generation = inner.dial.next_generation();
         tracing::info!(pool = %inner.name, generation, "all connections retired");
-        self.close_idle(CloseReason::Generation, |entry| {
+        inner.close_idle(CloseReason::Generation, |entry| {
             entry.slot.record.generation != generation
         });
     }
@@ -222,22 +221,10 @@ impl<M: Manager> Pool<M> {
     /// Held ones are not asked. `keep` must not block: checkouts wait for it.
     pub fn retain(&self, mut keep: impl FnMut(&mut M::Connection, Metadata) -> bool) {
         let inner = self.inner();
-        self.close_idle(CloseReason::NotRetained, |entry| {
+        inner.close_idle(CloseReason::NotRetained, |entry| {
             let metadata = Metadata::of(entry, inner);
             !keep(&mut entry.conn, metadata)
         });
-    }
-
-    fn close_idle(&self, reason: CloseReason, condemned: impl FnMut(&mut Entry<M>) -> bool) {
-        let (condemned, spared) = self.inner().exchange.shards.extract(condemned);
-        for entry in spared {
-            if let Err(refused) = Exchange::release(entry) {
-                Inner::close_refused(refused);
-            }
-        }
-        for entry in condemned {
-            Inner::close_entry(entry, reason);
-        }
     }
 
     /// Closes the pool: waiters fail at once, idle connections are closed, connects are aborted,

@@ -79,9 +79,44 @@ impl<M: Manager> Inner<M> {
                     error = %failure,
                     "{reason}, the connection is closed"
                 );
+                if care == Care::Validate && !matches!(failure, Failure::Panicked) {
+                    inner.distrust(entry.slot.record.generation);
+                }
                 Self::close_entry(entry, reason);
                 Err(failure)
             }
+        }
+    }
+
+    /// A connection of this generation was found dead: those of the same age are replaced rather
+    /// than asked one after another, so that a failover costs one validation, not one for each.
+    fn distrust(self: &Arc<Self>, generation: u64) {
+        if self.dial.raise_generation_from(generation) {
+            tracing::warn!(
+                pool = %self.name,
+                generation = generation + 1,
+                "a connection was found dead: those opened before are replaced"
+            );
+            self.close_idle(CloseReason::Generation, |entry| {
+                entry.slot.record.generation <= generation
+            });
+        }
+    }
+
+    /// Closes the idle connections that are condemned.
+    pub(crate) fn close_idle(
+        &self,
+        reason: CloseReason,
+        condemned: impl FnMut(&mut Entry<M>) -> bool,
+    ) {
+        let (condemned, spared) = self.exchange.shards.extract(condemned);
+        for entry in spared {
+            if let Err(refused) = Exchange::release(entry) {
+                Self::close_refused(refused);
+            }
+        }
+        for entry in condemned {
+            Self::close_entry(entry, reason);
         }
     }
 

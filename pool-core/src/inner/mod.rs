@@ -90,6 +90,13 @@ impl Dial {
     pub(crate) fn next_generation(&self) -> u64 {
         self.generation.fetch_add(1, Relaxed) + 1
     }
+
+    /// Raises the generation unless it has been raised since; says whether it has.
+    pub(crate) fn raise_generation_from(&self, seen: u64) -> bool {
+        self.generation
+            .compare_exchange(seen, seen + 1, Relaxed, Relaxed)
+            .is_ok()
+    }
 }
 
 impl<M: Manager> Inner<M> {

@@ -65,7 +65,8 @@ pub struct Stats {
     pub peak_active: usize,
     /// The most that waited at the same time.
     pub peak_waiting: usize,
-    /// How often `retire_all` has been called.
+    /// How often all connections were to be replaced: by `retire_all`, or because one was found
+    /// dead.
     pub generation: u64,
     /// How long checkouts waited; those that found one idle count as no time.
     pub wait: LatencySummary,

@@ -1,7 +1,8 @@
-//! The circuit breaker as callers and operators meet it, health, and the registry.
+//! Failover: the circuit breaker and the generations as callers and operators meet it, health, and the registry.
 
 mod by_hand;
 mod callers;
+mod generations;
 mod health;
 mod registry;
 

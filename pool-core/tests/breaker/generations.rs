@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{Pool, PooledConnection, Validation};
+use tokio::time::{Instant, sleep};
+
+use crate::SECOND;
+
+async fn ten_idle() -> (MockManager, Pool<MockManager>) {
+    let mock = MockManager::new();
+    let pool = Pool::builder(mock.clone())
+        .min_size(10)
+        .validation(Validation::WhenIdleFor(SECOND))
+        .validate_timeout(5 * SECOND)
+        .keepalive(None)
+        .connect()
+        .await
+        .unwrap();
+    sleep(2 * SECOND).await;
+    (mock, pool)
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_silent_failover_a_checkout_costs_one_validation_timeout() {
+    let (mock, pool) = ten_idle().await;
+    let before = mock.count(Step::Validate);
+    mock.always(Step::Validate, Act::Hang);
+    let began = Instant::now();
+    let conn = pool.get().await.unwrap();
+    assert_eq!(began.elapsed(), 5 * SECOND);
+    assert_eq!(mock.count(Step::Validate) - before, 1);
+    assert!(conn.id() > 10, "a new connection");
+    mock.until(|mock| mock.open() == 10).await;
+    assert_eq!(pool.stats().closed_by.generation, 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_opened_after_the_failure_survive_it() {
+    let (mock, pool) = ten_idle().await;
+    mock.next(Step::Validate, [Act::Fail]);
+    let first = pool.get().await.unwrap();
+    mock.until(|mock| mock.open() == 10).await;
+    let held_since_before = first.id();
+    drop(first);
+    let again = pool.get().await.unwrap();
+    assert_eq!(again.id(), held_since_before, "of the new generation");
+    assert_eq!(pool.stats().generation, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_held_meanwhile_is_replaced_when_it_comes_back() {
+    let (mock, pool) = ten_idle().await;
+    let held = pool.get().await.unwrap();
+    mock.next(Step::Validate, [Act::Fail]);
+    drop(pool.get().await.unwrap());
+    let generation = PooledConnection::metadata(&held).generation;
+    assert_eq!(generation, 0);
+    drop(held);
+    assert_eq!(pool.stats().closed_by.generation, 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_validation_that_panics_costs_its_own_connection_only() {
+    let (mock, pool) = ten_idle().await;
+    mock.next(Step::Validate, [Act::Panic]);
+    drop(pool.get().await.unwrap());
+    sleep(Duration::from_millis(1)).await;
+    let stats = pool.stats();
+    assert_eq!((stats.closed, stats.generation), (1, 0));
+}
