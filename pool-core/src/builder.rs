@@ -104,6 +104,9 @@ impl<M: Manager> PoolBuilder<M> {
         reuse: Reuse;
         /// How long a connection may be held before the pool warns (30 s).
         leak_threshold: impl Into<Option<Duration>>;
+        /// How long a connection may be held before its slot is used for another one (never).
+        #[doc(alias("remove_abandoned"))]
+        reclaim_threshold: impl Into<Option<Duration>>;
         /// Connects that fail in a row before the circuit breaker opens (5); 0 for no breaker.
         #[doc(alias("failure_threshold"))]
         breaker_threshold: u64;

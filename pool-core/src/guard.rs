@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::inner::bounded::caught_now;
 use crate::inner::care::Care;
+use crate::inner::clock::nanos;
 use crate::inner::entry::Entry;
 use crate::inner::exchange::Exchange;
 use crate::inner::record::Phase;
@@ -65,6 +66,14 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias("discard", "evict", "poison"))]
     pub fn invalidate(this: Self) {
         Inner::close_entry(this.into_entry(), CloseReason::Invalidated);
+    }
+
+    /// Says that this use takes for up to `time` from now, so that it is not taken for a leak
+    /// before: neither reported nor reclaimed.
+    pub fn expect_to_hold_for(this: &Self, time: Duration) {
+        let slot = &this.entry().slot;
+        let now = slot.inner.dial.clock.exact();
+        slot.record.allow_until(now.saturating_add(nanos(time)));
     }
 
     /// What the pool knows of the connection.
@@ -130,13 +139,16 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
         Some(now) => now,
         None => inner.dial.clock.exact(),
     };
+    let since = entry.slot.record.phase().1;
     if let Some(began) = entry.sample.began.take() {
         let held = between(began, inner.dial.clock.exact());
         inner.counters.usage.record_n(held, entry.sample.weight());
-    } else if between(entry.slot.record.phase().1, now) >= LONG {
-        let held = between(entry.slot.record.phase().1, now);
+        inner.note_return(&entry.slot.record, held);
+    } else if between(since, now) >= LONG {
+        let held = between(since, now);
         inner.counters.usage.record(held);
         entry.sample.count_alone();
+        inner.note_return(&entry.slot.record, held);
     }
     let worn = inner
         .limits

@@ -13,16 +13,16 @@ use std::time::Duration;
 
 use tokio::time::sleep_until;
 
+use crate::inner::Inner;
 use crate::inner::care::Care;
 use crate::inner::clock::{Nanos, is_paused, nanos};
 use crate::inner::entry::Entry;
 use crate::inner::exchange::Exchange;
 use crate::inner::opener::Purpose;
 use crate::inner::record::{Phase, Record};
-use crate::inner::{Inner, between};
 use crate::manager::Manager;
-use crate::policy::upkeep::Due;
-use crate::stats::{CloseReason, count};
+use crate::policy::upkeep::{Due, Limits};
+use crate::stats::CloseReason;
 
 /// For how long the coarse clock runs when somebody has wound it up.
 const RUN: Duration = Duration::from_secs(1);
@@ -43,7 +43,31 @@ struct Findings {
     /// Connections that soon end and have no successor, which are idle or held.
     ending: Vec<Arc<Record>>,
     leaks: Vec<Arc<Record>>,
+    /// Connections held past `reclaim_threshold`.
+    abandoned: Vec<Arc<Record>>,
     next: Nanos,
+}
+
+impl Findings {
+    fn look_at_holder(&mut self, record: &Arc<Record>, since: Nanos, limits: &Limits, now: Nanos) {
+        let allowed_until = record.allowed_until();
+        let leaked_at = since
+            .saturating_add(limits.leak_threshold)
+            .max(allowed_until);
+        if leaked_at > now {
+            self.next = self.next.min(leaked_at);
+        } else if record.reported_use.load(Relaxed) != record.uses() {
+            self.leaks.push(Arc::clone(record));
+        }
+        let reclaim_at = since
+            .saturating_add(limits.reclaim_threshold)
+            .max(allowed_until);
+        if reclaim_at > now {
+            self.next = self.next.min(reclaim_at);
+        } else {
+            self.abandoned.push(Arc::clone(record));
+        }
+    }
 }
 
 impl<M: Manager> Inner<M> {
@@ -132,12 +156,15 @@ impl<M: Manager> Keeper<M> {
 
     /// Looks at everything, and says when to look again.
     fn sweep(&self, now: Nanos) -> Nanos {
-        let inner = &*self.inner;
+        let inner = &self.inner;
         let findings = self.look(now);
         for record in &findings.leaks {
-            self.report_leak(record, now);
+            inner.report_leak(record, now);
         }
         let mut next = findings.next;
+        for record in &findings.abandoned {
+            next = next.min(inner.reclaim(record, now));
+        }
         if findings.something_is_due {
             next = next.min(self.tend_idle(now));
         }
@@ -159,6 +186,7 @@ impl<M: Manager> Keeper<M> {
             something_is_due: false,
             ending: Vec::new(),
             leaks: Vec::new(),
+            abandoned: Vec::new(),
             next: match registry.records() {
                 [] => Nanos::MAX,
                 _ => now.saturating_add(limits.shortest()),
@@ -172,14 +200,7 @@ impl<M: Manager> Keeper<M> {
                     found.something_is_due |= due != Due::Nothing;
                     found.next = found.next.min(limits.next_due(record, since, now));
                 }
-                Phase::Held => {
-                    let leaked_at = since.saturating_add(limits.leak_threshold);
-                    if leaked_at > now {
-                        found.next = found.next.min(leaked_at);
-                    } else if record.reported_use.load(Relaxed) != record.uses() {
-                        found.leaks.push(Arc::clone(record));
-                    }
-                }
+                Phase::Held => found.look_at_holder(record, since, limits, now),
                 Phase::Opening | Phase::Busy => continue,
             }
             let succession_at = limits.succession_at(record);
@@ -288,21 +309,6 @@ impl<M: Manager> Keeper<M> {
         for _ in 0..inner.exchange.take_capacity(|c| missing(c.opening())) {
             inner.begin_connect(Purpose::Ahead);
         }
-    }
-
-    fn report_leak(&self, record: &Record, now: Nanos) {
-        let inner = &*self.inner;
-        record.reported_use.store(record.uses(), Relaxed);
-        count(&inner.counters.leaked);
-        let held_for = between(record.phase().1, now);
-        let site = record.site().map(tracing::field::display);
-        tracing::warn!(
-            pool = %inner.name,
-            connection = record.id,
-            site,
-            ?held_for,
-            "connection held for longer than leak_threshold: is it ever returned?"
-        );
     }
 }
 

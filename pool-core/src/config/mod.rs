@@ -241,6 +241,19 @@ settings! {
             elsewhere: ["leak_detection", "leak_detection_threshold"],
         }
 
+        /// How long a connection may be held before the pool stops counting on it.
+        ///
+        /// What runs on it is interrupted, if the manager can; its slot is used for a new
+        /// connection; it is closed when it comes back. There may then be more connections than
+        /// `max_size` until it does.
+        reclaim_threshold: Option<Duration> = None => {
+            variable: "POOL_RECLAIM_THRESHOLD",
+            default: "none",
+            unit: "duration",
+            rule: "at most 10 years; 0 for never",
+            elsewhere: ["remove_abandoned_timeout", "abandon_timeout"],
+        }
+
         /// Connects that fail in a row before callers are told at once: the circuit breaker.
         ///
         /// See [`BreakerState`](crate::BreakerState).

@@ -63,7 +63,14 @@ impl<M: Manager> Inner<M> {
         let record = &slot.record;
         let now = self.dial.clock.exact();
         record.enter(Phase::Busy, now);
-        if !slot.announced {
+        // From here on it cannot be reclaimed: that is done to held ones, under the same lock.
+        let is_counted = self.registry().contains(record);
+        let reason = if is_counted {
+            reason
+        } else {
+            CloseReason::Reclaimed
+        };
+        if is_counted && !slot.announced {
             slot.announced = true;
             self.exchange.announce_closing();
         }

@@ -96,8 +96,10 @@ impl<M: Manager> Drop for Slot<M> {
         if !self.accounted {
             self.inner.counters.closed(CloseReason::Abandoned);
         }
+        if !self.inner.forget(&self.record) {
+            return;
+        }
         self.inner.open.fetch_sub(1, Relaxed);
-        self.inner.forget(&self.record);
         let announced = self.announced;
         let ((), connects) = self.inner.exchange.with_capacity(|c| c.gone(announced));
         self.inner.begin_connects(connects);

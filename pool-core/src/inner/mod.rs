@@ -23,6 +23,7 @@ pub(crate) mod entry;
 pub(crate) mod exchange;
 pub(crate) mod host;
 pub(crate) mod idle;
+pub(crate) mod leak;
 pub(crate) mod opener;
 pub(crate) mod record;
 pub(crate) mod registry;
@@ -133,12 +134,13 @@ impl<M: Manager> Inner<M> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection no longer exists.
-    pub(crate) fn forget(&self, record: &Record) {
-        self.registry().remove(record);
+    /// The connection no longer exists; false when its slot had been taken back before.
+    pub(crate) fn forget(&self, record: &Record) -> bool {
+        let was_counted = self.registry().remove(record);
         if self.is_shut_down() {
             self.gone.notify_waiters();
         }
+        was_counted
     }
 
     /// Ready when the pool is closed.
@@ -227,6 +229,7 @@ impl<M: Manager> Inner<M> {
             closed_by,
             detached: counters.detached.load(Relaxed),
             leaked: counters.leaked.load(Relaxed),
+            reclaimed: counters.reclaimed.load(Relaxed),
             peak_active: counters.peak_active(),
             peak_waiting,
             generation,

@@ -49,8 +49,14 @@ pub(crate) struct Record {
     pub(crate) succeeded: AtomicBool,
     /// The use that has been reported as a leak, counted as in `uses`.
     pub(crate) reported_use: AtomicU64,
+    /// The use whose holder has said how long it takes, and until when.
+    allowed_use: AtomicU64,
+    allowed_until: AtomicU64,
     pub(crate) interrupter: OnceLock<Interrupter>,
 }
+
+/// The end of the lifetime of a connection that is not to be used again in any case.
+pub(crate) const CONDEMNED: Nanos = 0;
 
 impl Record {
     pub(crate) fn new(id: u64, generation: u64, now: Nanos) -> Self {
@@ -66,6 +72,8 @@ impl Record {
             site: AtomicCell::new(None),
             succeeded: AtomicBool::new(false),
             reported_use: AtomicU64::new(0),
+            allowed_use: AtomicU64::new(0),
+            allowed_until: AtomicU64::new(0),
             interrupter: OnceLock::new(),
         }
     }
@@ -119,6 +127,30 @@ impl Record {
     #[inline]
     pub(crate) fn unproved_since(&self) -> Nanos {
         self.phase().1.max(self.proved_at.load(Relaxed))
+    }
+
+    /// From now on it is too old, whoever holds it.
+    pub(crate) fn condemn(&self) {
+        self.expires_at.store(CONDEMNED, Relaxed);
+    }
+
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.expires_at.load(Relaxed) == CONDEMNED
+    }
+
+    /// Its holder has said that this use takes until then.
+    pub(crate) fn allow_until(&self, at: Nanos) {
+        self.allowed_until.store(at, Relaxed);
+        self.allowed_use.store(self.uses(), Relaxed);
+    }
+
+    /// Until when its holder has said that this use takes.
+    pub(crate) fn allowed_until(&self) -> Nanos {
+        if self.allowed_use.load(Relaxed) == self.uses() {
+            self.allowed_until.load(Relaxed)
+        } else {
+            0
+        }
     }
 
     pub(crate) fn opened_at(&self) -> Nanos {

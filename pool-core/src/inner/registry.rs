@@ -10,6 +10,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::clock::Nanos;
 use super::record::{Phase, Record};
 
+/// The index of a record that has been removed.
+const REMOVED: usize = usize::MAX;
+
 /// All records of a pool.
 #[derive(Default)]
 pub(crate) struct Registry {
@@ -38,9 +41,13 @@ impl Registry {
         record
     }
 
-    pub(crate) fn remove(&mut self, record: &Record) {
+    /// Removes a record; false when it was removed before.
+    pub(crate) fn remove(&mut self, record: &Record) -> bool {
+        let index = record.index.swap(REMOVED, Relaxed);
+        if index == REMOVED {
+            return false;
+        }
         self.past_uses += record.uses();
-        let index = record.index.load(Relaxed);
         self.records.swap_remove(index);
         if let Some(moved) = self.records.get(index) {
             moved.index.store(index, Relaxed);
@@ -49,6 +56,16 @@ impl Registry {
         if self.records.len() * 4 < self.records.capacity() {
             self.records.shrink_to(self.records.len() * 2);
         }
+        true
+    }
+
+    /// Whether a record has not been removed.
+    #[expect(
+        clippy::unused_self,
+        reason = "the index is guarded by the registry's lock"
+    )]
+    pub(crate) fn contains(&self, record: &Record) -> bool {
+        record.index.load(Relaxed) != REMOVED
     }
 
     pub(crate) fn records(&self) -> &[Arc<Record>] {

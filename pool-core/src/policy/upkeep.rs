@@ -2,7 +2,7 @@
 
 use crate::config::{PoolConfig, Validation};
 use crate::inner::clock::{Nanos, nanos};
-use crate::inner::record::Record;
+use crate::inner::record::{CONDEMNED, Record};
 use crate::stats::CloseReason;
 
 /// The limits of one connection's life, as a pool's settings give them.
@@ -16,6 +16,7 @@ pub(crate) struct Limits {
     /// A connection idle for this long is validated before it is handed out.
     pub(crate) trusted_for: Nanos,
     pub(crate) leak_threshold: Nanos,
+    pub(crate) reclaim_threshold: Nanos,
 }
 
 /// What an idle connection is due for.
@@ -46,6 +47,7 @@ impl Limits {
                 Validation::Never => NEVER,
             },
             leak_threshold: limit(config.leak_threshold),
+            reclaim_threshold: limit(config.reclaim_threshold),
         }
     }
 
@@ -119,7 +121,8 @@ impl Limits {
     /// From when on a connection needs a successor, if the pool cannot do without it.
     pub(crate) fn succession_at(&self, record: &Record) -> Nanos {
         match record.expires_at() {
-            NEVER => NEVER,
+            // One that was condemned gives its slot to another anyway.
+            NEVER | CONDEMNED => NEVER,
             expires_at => expires_at.saturating_sub(self.lead()),
         }
     }
@@ -148,10 +151,14 @@ impl Limits {
             longest => ((longest as f64 * (1.0 - self.lifetime_jitter)) as Nanos)
                 .saturating_sub(self.lead()),
         };
-        lifetime
-            .min(self.idle_timeout)
-            .min(self.keepalive)
-            .min(self.leak_threshold)
+        [
+            self.idle_timeout,
+            self.keepalive,
+            self.leak_threshold,
+            self.reclaim_threshold,
+        ]
+        .into_iter()
+        .fold(lifetime, Nanos::min)
     }
 }
 

@@ -68,6 +68,8 @@ reasons! {
     Surplus, surplus, "more than max_size";
     /// The pool was closed.
     PoolClosed, pool_closed, "pool closed";
+    /// It came back after its slot had been reclaimed from a holder who kept it for too long.
+    Reclaimed, reclaimed, "reclaimed";
     /// What was to work on it could not: a task that was dropped or a manager that panicked.
     Abandoned, abandoned, "abandoned";
 }

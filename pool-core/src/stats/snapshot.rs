@@ -61,6 +61,8 @@ pub struct Stats {
     pub detached: u64,
     /// Connections held for longer than `leak_threshold`, each holder counted once.
     pub leaked: u64,
+    /// Connections whose slots were taken back after `reclaim_threshold`.
+    pub reclaimed: u64,
     /// The most that were active at the same time.
     pub peak_active: usize,
     /// The most that waited at the same time.

@@ -15,7 +15,7 @@ async fn ten_idle() -> (MockManager, Pool<MockManager>) {
         .keepalive(None)
         .connect()
         .await
-        .unwrap();
+        .expect("the mock connects");
     sleep(2 * SECOND).await;
     (mock, pool)
 }

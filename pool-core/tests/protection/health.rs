@@ -18,7 +18,7 @@ async fn health_follows_the_pool_and_says_why() {
     let health = pool.health();
     assert_eq!(health.status, HealthStatus::Degraded);
     assert!(
-        health.to_string().contains("tests/breaker/health.rs"),
+        health.to_string().contains("tests/protection/health.rs"),
         "{health}"
     );
     drop(held);

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use pool_core::testing::{Act, Step};
-use pool_core::{BreakerState, Error};
+use pool_core::{BreakerState, ConfigError, Error};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 
@@ -74,7 +74,7 @@ async fn who_waits_is_told_when_the_last_connection_is_gone() {
 }
 
 /// 100 callers that try again 10 ms after an error, for `down` and then until all are served.
-async fn callers_while_down(hang: bool) {
+async fn callers_while_down(hang: bool) -> Result<(), ConfigError> {
     let (mock, builder) = refusing();
     if hang {
         mock.always(Step::Connect, Act::Hang);
@@ -82,8 +82,7 @@ async fn callers_while_down(hang: bool) {
     let pool = builder
         .max_size(10)
         .connect_timeout(Duration::from_millis(200))
-        .build()
-        .unwrap();
+        .build()?;
     let mut callers = JoinSet::new();
     for _ in 0..100 {
         let pool = pool.clone();
@@ -115,16 +114,17 @@ async fn callers_while_down(hang: bool) {
         back.elapsed()
     );
     assert_eq!(pool.breaker().state(), BreakerState::Closed);
+    Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hundred_impatient_callers_make_ten_attempts_a_second_and_are_served_at_once_after() {
-    callers_while_down(false).await;
+    callers_while_down(false).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_when_connects_hang() {
-    callers_while_down(true).await;
+    callers_while_down(true).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

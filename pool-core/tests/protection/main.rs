@@ -1,9 +1,10 @@
-//! Failover: the circuit breaker and the generations as callers and operators meet it, health, and the registry.
+//! What protects a pool and its callers: the circuit breaker, generations, reclaiming, health.
 
 mod by_hand;
 mod callers;
 mod generations;
 mod health;
+mod leaks;
 mod registry;
 
 use std::time::Duration;
