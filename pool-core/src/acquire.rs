@@ -176,6 +176,7 @@ impl<M: Manager> Patience<'_, M> {
             {
                 Joined::Served(entry) => return Ok(entry),
                 Joined::Closed => return Err(Error::Closed),
+                Joined::Paused => return Err(Error::Paused),
                 Joined::Full => {
                     count(&inner.counters.refused);
                     return Err(Error::Overloaded {

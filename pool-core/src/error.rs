@@ -46,6 +46,9 @@ pub enum Error<E: StdError + 'static> {
         /// Why the last one failed.
         last_error: Arc<str>,
     },
+    /// The pool is paused, and checkouts are not to wait for its end.
+    #[error("the pool is paused")]
+    Paused,
     /// A connection could not be opened.
     #[error("cannot connect: {0}")]
     Connect(#[source] E),

@@ -125,6 +125,7 @@ pub use config::{ConfigError, ConfigProblem, PoolConfig, Reuse, Validation};
 pub use error::{Error, Stage};
 pub use guard::PooledConnection;
 pub use health::{Health, HealthStatus};
+pub use inner::exchange::WhilePaused;
 pub use manager::{BoxManager, Condition, DynManager, Interrupter, Manager, Severity};
 pub use metadata::Metadata;
 pub use policy::breaker::BreakerState;

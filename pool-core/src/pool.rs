@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::guard::PooledConnection;
 use crate::health::Health;
 use crate::inner::Inner;
-use crate::inner::exchange::Refusal;
+use crate::inner::exchange::{Refusal, WhilePaused};
 use crate::manager::Manager;
 use crate::metadata::Metadata;
 use crate::stats::{CloseReason, Holder, Stats};
@@ -200,6 +200,33 @@ impl<M: Manager> Pool<M> {
         inner.begin_connects(connects);
         inner.attend();
         Ok(())
+    }
+
+    /// Pauses the pool, for maintenance of its server: no checkout is served, no connect begins,
+    /// nothing idle is pinged or retired. Holders keep what they hold, and what they return is
+    /// kept.
+    ///
+    /// Does nothing to a closed pool.
+    pub fn pause(&self, meanwhile: WhilePaused) {
+        if self.inner().exchange.pause(meanwhile) {
+            tracing::info!(pool = %self.inner().name, ?meanwhile, "paused");
+        }
+    }
+
+    /// Ends a pause: those who waited are served in the order they came.
+    pub fn resume(&self) {
+        let inner = self.inner();
+        let (refused, connects) = inner.exchange.resume();
+        tracing::info!(pool = %inner.name, "resumed");
+        refused.into_iter().for_each(Inner::close_refused);
+        inner.begin_connects(connects);
+        inner.attend();
+        inner.connecting.on_demand();
+    }
+
+    /// Whether the pool is paused.
+    pub fn is_paused(&self) -> bool {
+        self.inner().exchange.is_paused()
     }
 
     /// Replaces every connection: idle ones are closed now, held ones when they come back, those

@@ -20,6 +20,8 @@ pub(crate) struct Capacity {
     closing: usize,
     /// A maximum below `max` for a while: the server has no room for more.
     pub(crate) ceiling: Option<usize>,
+    /// Whether no connect is to begin: the pool is paused.
+    pub(crate) frozen: bool,
     /// Whether the last connect failed: then one at a time, paced by the backoff.
     pub(crate) failing: bool,
 }
@@ -34,6 +36,7 @@ impl Capacity {
             opening: 0,
             closing: 0,
             ceiling: None,
+            frozen: false,
             failing: false,
         }
     }
@@ -78,7 +81,11 @@ impl Capacity {
 
     /// Takes up to `wanted` slots for connects, as far as the limits allow.
     pub(crate) fn take(&mut self, wanted: usize) -> usize {
-        let at_once = if self.failing { 1 } else { self.max_connecting };
+        let at_once = match (self.frozen, self.failing) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => self.max_connecting,
+        };
         let planned = wanted
             .min(self.room().saturating_sub(self.total))
             .min(at_once.saturating_sub(self.opening));
@@ -89,7 +96,9 @@ impl Capacity {
 
     /// Whether a connect that has not begun is still called for.
     pub(crate) fn still_wanted(&self, waiting: usize) -> bool {
-        (waiting >= self.opening || self.live() <= self.min) && self.live() <= self.room()
+        !self.frozen
+            && (waiting >= self.opening || self.live() <= self.min)
+            && self.live() <= self.room()
     }
 
     /// A connect is through: its slot stays taken.

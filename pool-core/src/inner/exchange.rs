@@ -27,7 +27,7 @@ use crossbeam_utils::CachePadded;
 use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::idle::{Homing, Settled, Shards, Taken};
-use super::sync::{Arc, AtomicUsize, Mutex, MutexGuard, lock};
+use super::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, lock};
 use super::waiters::{Place, Queue, Ticket};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -44,6 +44,17 @@ struct Tally {
     peak_waiting: AtomicUsize,
     min: AtomicUsize,
     max: AtomicUsize,
+    is_paused: AtomicBool,
+}
+
+/// What checkouts do while a pool is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhilePaused {
+    /// They wait, for as long as they would wait for a connection.
+    Wait,
+    /// They fail at once with `Error::Paused`.
+    Fail,
 }
 
 /// What the lock guards.
@@ -52,6 +63,9 @@ pub(crate) struct Line<T> {
     pub(crate) capacity: Capacity,
     closed: bool,
     plugged: bool,
+    paused: Option<WhilePaused>,
+    /// What is kept while the pool is paused, each item in a berth as if for a waiter.
+    kept: Vec<Arc<Ticket<T>>>,
 }
 
 /// An item that leads to the exchange it belongs to.
@@ -77,6 +91,8 @@ pub(crate) enum Joined<T> {
     Waiting { stay: Stay<T>, connects: usize },
     /// The queue is as long as it may be.
     Full,
+    /// The pool is paused, and nobody is to wait for that.
+    Paused,
     /// The pool is closed.
     Closed,
 }
@@ -113,12 +129,15 @@ impl<T: Member> Exchange<T> {
             peak_waiting: AtomicUsize::new(0),
             min: AtomicUsize::new(capacity.min),
             max: AtomicUsize::new(capacity.max),
+            is_paused: AtomicBool::new(false),
         };
         let line = Line {
             queue: Queue::new(),
             capacity,
             closed: false,
             plugged: false,
+            paused: None,
+            kept: Vec::new(),
         };
         Self {
             shards,
@@ -155,6 +174,7 @@ impl<T: Member> Exchange<T> {
         enum Next<T> {
             Refuse(Refusal),
             Serve(Arc<Ticket<T>>),
+            Keep(Arc<Ticket<T>>),
             Settle,
         }
         loop {
@@ -168,6 +188,10 @@ impl<T: Member> Exchange<T> {
                     line.capacity.closing();
                     exchange.balance(&mut line);
                     Next::Refuse(Refusal::Surplus)
+                } else if line.paused.is_some() {
+                    let ticket = Arc::new(Ticket::new());
+                    line.kept.push(Arc::clone(&ticket));
+                    Next::Keep(ticket)
                 } else if let Some(ticket) = line.queue.call() {
                     exchange.balance(&mut line);
                     Next::Serve(ticket)
@@ -185,6 +209,10 @@ impl<T: Member> Exchange<T> {
                         Err(unserved) => item = unserved,
                     }
                 }
+                Next::Keep(ticket) => match ticket.serve(item) {
+                    Ok(()) => return Ok(()),
+                    Err(unkept) => item = unkept,
+                },
                 Next::Settle => match settle(item) {
                     Settled::Idle => return Ok(()),
                     Settled::Plugged(unsettled) => item = unsettled,
@@ -204,6 +232,9 @@ impl<T: Member> Exchange<T> {
         let mut line = self.lock();
         if line.closed {
             return Joined::Closed;
+        }
+        if line.paused == Some(WhilePaused::Fail) {
+            return Joined::Paused;
         }
         if !line.plugged {
             if let Some(item) = self.shards.plug_or_take() {
@@ -250,7 +281,8 @@ impl<T: Member> Exchange<T> {
             }
             line.closed = true;
             line.plugged = true;
-            let drained = self.shards.plug_and_drain();
+            let mut drained = self.shards.plug_and_drain();
+            drained.extend(line.kept.drain(..).filter_map(|ticket| ticket.leave()));
             for _ in &drained {
                 line.capacity.closing();
             }
@@ -264,6 +296,66 @@ impl<T: Member> Exchange<T> {
         Some(drained)
     }
 
+    /// Pauses: what is idle is kept, what is returned too, and no connect begins. False when the
+    /// pool is closed.
+    pub(crate) fn pause(&self, meanwhile: WhilePaused) -> bool {
+        let dismissed: Vec<_> = {
+            let mut line = self.lock();
+            if line.closed {
+                return false;
+            }
+            line.paused = Some(meanwhile);
+            self.tally.is_paused.store(true, Relaxed);
+            line.plugged = true;
+            line.capacity.frozen = true;
+            for item in self.shards.plug_and_drain() {
+                let ticket = Arc::new(Ticket::new());
+                if ticket.serve(item).is_ok() {
+                    line.kept.push(ticket);
+                }
+            }
+            match meanwhile {
+                WhilePaused::Wait => Vec::new(),
+                WhilePaused::Fail => {
+                    let dismissed = std::iter::from_fn(|| line.queue.call()).collect();
+                    self.balance(&mut line);
+                    dismissed
+                }
+            }
+        };
+        for ticket in dismissed {
+            ticket.dismiss();
+        }
+        true
+    }
+
+    /// Ends a pause: what was kept is given back as if returned now. So many connects are to be
+    /// begun; what could not be given back is refused.
+    #[must_use = "the slots of the connects are taken"]
+    pub(crate) fn resume(&self) -> (Vec<Refused<T>>, usize) {
+        let (kept, connects) = {
+            let mut line = self.lock();
+            if line.closed || line.paused.take().is_none() {
+                return (Vec::new(), 0);
+            }
+            self.tally.is_paused.store(false, Relaxed);
+            line.capacity.frozen = false;
+            let kept = std::mem::take(&mut line.kept);
+            self.balance(&mut line);
+            let waiting = line.queue.len().saturating_sub(kept.len());
+            (kept, line.capacity.plan(waiting))
+        };
+        let items = kept.into_iter().filter_map(|ticket| ticket.leave());
+        (
+            items.filter_map(|item| Self::release(item).err()).collect(),
+            connects,
+        )
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.tally.is_paused.load(Relaxed)
+    }
+
     /// Changes the capacity; what is idle beyond it is taken out and counts as closing, and so
     /// many connects are to be begun.
     #[must_use = "the items are out, and the slots of the connects taken"]
@@ -273,7 +365,7 @@ impl<T: Member> Exchange<T> {
         self.tally.min.store(line.capacity.min, Relaxed);
         self.tally.max.store(line.capacity.max, Relaxed);
         let mut surplus = Vec::new();
-        if !line.closed && line.queue.is_empty() {
+        if !line.closed && line.queue.is_empty() && line.paused.is_none() {
             let too_many = line.capacity.surplus();
             while surplus.len() < too_many {
                 let Some(item) = self.shards.plug_or_take() else {
@@ -425,7 +517,7 @@ impl<T: Member> Exchange<T> {
     fn balance(&self, line: &mut Line<T>) {
         self.tally.waiting.store(line.queue.len(), Relaxed);
         let surplus = line.capacity.surplus() > 0;
-        let plug = line.closed || surplus || !line.queue.is_empty();
+        let plug = line.closed || surplus || line.paused.is_some() || !line.queue.is_empty();
         if line.plugged && !plug {
             line.plugged = false;
             self.shards.unplug();

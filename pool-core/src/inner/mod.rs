@@ -198,7 +198,7 @@ impl<M: Manager> Inner<M> {
         };
         let (waiting, peak_waiting) = self.exchange.waiting();
         // While somebody waits nothing is idle: what looks so is on its way to a waiter.
-        let (idle, on_the_way) = if waiting > 0 {
+        let (idle, on_the_way) = if waiting > 0 && !self.exchange.is_paused() {
             (0, census.idle)
         } else {
             (census.idle, 0)

@@ -5,13 +5,13 @@
 #[cfg(not(pool_loom))]
 pub(crate) use std::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicPtr, AtomicUsize},
+    atomic::{AtomicBool, AtomicPtr, AtomicUsize},
 };
 
 #[cfg(pool_loom)]
 pub(crate) use loom::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicPtr, AtomicUsize},
+    atomic::{AtomicBool, AtomicPtr, AtomicUsize},
 };
 
 use std::sync::PoisonError;

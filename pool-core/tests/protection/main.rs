@@ -5,6 +5,7 @@ mod callers;
 mod generations;
 mod health;
 mod leaks;
+mod pause;
 mod registry;
 
 use std::time::Duration;

@@ -1,0 +1,105 @@
+use pool_core::testing::{MockManager, Step};
+use pool_core::{Error, Pool, WhilePaused};
+use tokio::time::sleep;
+
+use crate::SECOND;
+
+async fn pool(min: usize, max: usize) -> (MockManager, Pool<MockManager>) {
+    let mock = MockManager::new();
+    let builder = Pool::builder(mock.clone()).min_size(min).max_size(max);
+    (mock, builder.connect().await.expect("the mock connects"))
+}
+
+fn getter(pool: &Pool<MockManager>) -> tokio::task::JoinHandle<Result<u64, String>> {
+    let pool = pool.clone();
+    tokio::spawn(async move {
+        pool.get()
+            .await
+            .map(|conn| conn.id())
+            .map_err(|error| error.to_string())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn checkouts_wait_out_a_pause_and_are_served_in_their_order_after_it() {
+    let (mock, pool) = pool(1, 1).await;
+    pool.pause(WhilePaused::Wait);
+    assert!(pool.is_paused());
+    let (one, two) = (getter(&pool), getter(&pool));
+    sleep(10 * SECOND).await;
+    assert_eq!(pool.stats().waiting, 2);
+    assert_eq!(pool.stats().idle, 1, "what is kept is idle");
+    pool.resume();
+    one.await.unwrap().unwrap();
+    two.await.unwrap().unwrap();
+    assert_eq!(mock.count(Step::Connect), 1);
+    assert_eq!(pool.stats().idle, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_return_during_a_pause_is_kept() {
+    let (_, pool) = pool(1, 1).await;
+    let held = pool.get().await.unwrap();
+    let id = held.id();
+    pool.pause(WhilePaused::Wait);
+    let waiter = getter(&pool);
+    tokio::task::yield_now().await;
+    drop(held);
+    sleep(SECOND).await;
+    assert!(!waiter.is_finished());
+    pool.resume();
+    assert_eq!(waiter.await.unwrap().unwrap(), id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_connect_begins_during_a_pause() {
+    let (mock, pool) = pool(1, 4).await;
+    pool.pause(WhilePaused::Wait);
+    let waiters = [getter(&pool), getter(&pool), getter(&pool)];
+    pool.resize(3, 4).unwrap();
+    sleep(20 * SECOND).await;
+    assert_eq!(mock.count(Step::Connect), 1);
+    pool.resume();
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
+    mock.until(|mock| mock.open() == 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_choice_checkouts_fail_at_once_during_a_pause() {
+    let (_, pool) = pool(1, 1).await;
+    let held = pool.get().await.unwrap();
+    let waiter = getter(&pool);
+    tokio::task::yield_now().await;
+    pool.pause(WhilePaused::Fail);
+    assert_eq!(waiter.await.unwrap().unwrap_err(), "the pool is paused");
+    assert!(matches!(pool.get().await.unwrap_err(), Error::Paused));
+    assert!(pool.try_get().unwrap().is_none());
+    drop(held);
+    pool.resume();
+    drop(pool.get().await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_pool_closes_like_any_other() {
+    let (mock, pool) = pool(2, 2).await;
+    let held = pool.get().await.unwrap();
+    pool.pause(WhilePaused::Wait);
+    let waiter = getter(&pool);
+    tokio::task::yield_now().await;
+    drop(held);
+    assert!(pool.close().await.is_complete());
+    assert_eq!(waiter.await.unwrap().unwrap_err(), "the pool is closed");
+    assert_eq!(mock.open(), 0);
+    pool.resume();
+    assert!(matches!(pool.get().await.unwrap_err(), Error::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_pool_that_is_dropped_leaves_nothing_behind() {
+    let (mock, pool) = pool(2, 2).await;
+    pool.pause(WhilePaused::Wait);
+    drop(pool);
+    mock.until(|mock| mock.open() == 0).await;
+}
