@@ -24,6 +24,8 @@ pub(crate) mod exchange;
 pub(crate) mod host;
 pub(crate) mod idle;
 pub(crate) mod leak;
+#[cfg(all(test, pool_loom))]
+mod model;
 pub(crate) mod opener;
 pub(crate) mod record;
 pub(crate) mod registry;

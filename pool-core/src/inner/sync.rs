@@ -46,7 +46,7 @@ pub(crate) fn thread_number() -> usize {
     })
 }
 
-/// Under the model checker threads are numbered by a counter of the model.
+/// Under the model checker threads are numbered anew in each run.
 #[cfg(pool_loom)]
 pub(crate) fn thread_number() -> usize {
     loom::thread_local! {
@@ -54,10 +54,18 @@ pub(crate) fn thread_number() -> usize {
     }
     NUMBER.with(|number| {
         if number.get() == usize::MAX {
-            // Model threads run one at a time on one thread of the system.
-            static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-            number.set(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+            number.set(NEXT_NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         }
         number.get()
     })
+}
+
+/// The checker runs one thread at a time, so this needs no modelling.
+#[cfg(pool_loom)]
+static NEXT_NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// A new run begins: the numbers must be the same for the same interleaving.
+#[cfg(all(test, pool_loom))]
+pub(crate) fn renumber_threads() {
+    NEXT_NUMBER.store(0, std::sync::atomic::Ordering::Relaxed);
 }
