@@ -37,7 +37,9 @@ struct Home {
 impl Item {
     fn new(home: &Arc<Home>) -> Box<Self> {
         home.alive.fetch_add(1, SeqCst);
-        Box::new(Self { home: Arc::clone(home) })
+        Box::new(Self {
+            home: Arc::clone(home),
+        })
     }
 }
 
@@ -57,13 +59,20 @@ impl Member for Item {
 
 /// A home with room for `max` items, of which `open` are open and out.
 fn home(open: usize, max: usize) -> (Arc<Home>, Vec<Box<Item>>) {
+    home_with(Reuse::Lifo, open, max)
+}
+
+fn home_with(reuse: Reuse, open: usize, max: usize) -> (Arc<Home>, Vec<Box<Item>>) {
     let mut capacity = Capacity::new(0, max, max);
     assert_eq!(capacity.take(open), open);
     (0..open).for_each(|_| capacity.opened());
     // Two shards, so that threads meet across them.
-    let shards = Shards::new(Reuse::Lifo, 1, 2);
+    let shards = Shards::new(reuse, 1, 2);
     let exchange = Exchange::new(shards, capacity);
-    let home = Arc::new(Home { exchange, alive: Count::new(0) });
+    let home = Arc::new(Home {
+        exchange,
+        alive: Count::new(0),
+    });
     let items = (0..open).map(|_| Item::new(&home)).collect();
     (home, items)
 }
@@ -186,8 +195,7 @@ fn model_one_who_leaves_loses_nothing_for_the_next_in_line() {
         let Joined::Waiting { stay: first, .. } = home.exchange.join(false, None, u64::MAX) else {
             panic!("nothing is idle");
         };
-        let Joined::Waiting { stay: second, .. } = home.exchange.join(false, None, u64::MAX)
-        else {
+        let Joined::Waiting { stay: second, .. } = home.exchange.join(false, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let leaver = thread::spawn({
@@ -297,7 +305,12 @@ fn model_a_lowered_maximum_is_kept_by_returns_in_flight() {
         }
         returner.join().unwrap();
         assert_eq!(home.exchange.live_and_min().0, 1);
-        assert!(home.exchange.take().map(|taken| release(taken.item)).is_some());
+        assert!(
+            home.exchange
+                .take()
+                .map(|taken| release(taken.item))
+                .is_some()
+        );
         take_apart(home);
     });
 }
@@ -334,6 +347,52 @@ fn model_a_poll_never_misses_what_is_laid_in() {
         };
         returner.join().unwrap();
         release(got.expect("served"));
+        take_apart(home);
+    });
+}
+
+#[test]
+fn model_a_waiter_never_misses_a_return_to_the_shared_queue() {
+    model(|| {
+        let (home, mut items) = home_with(Reuse::Fifo, 1, 1);
+        let item = items.pop().unwrap();
+        let returner = thread::spawn(move || release(item));
+        let got = get(&home).expect("served by the return");
+        returner.join().unwrap();
+        release(got);
+        take_apart(home);
+    });
+}
+
+#[test]
+fn model_what_a_return_displaces_is_not_missed() {
+    model(|| {
+        let (home, mut items) = home(2, 2);
+        let (one, two) = (items.pop().unwrap(), items.pop().unwrap());
+        let returner = thread::spawn(move || {
+            release(one);
+            release(two);
+        });
+        let (first, second) = (get(&home).expect("served"), get(&home).expect("served"));
+        returner.join().unwrap();
+        release(first);
+        release(second);
+        take_apart(home);
+    });
+}
+
+#[test]
+fn model_closing_a_paused_pool_finds_what_is_kept_and_what_comes() {
+    model(|| {
+        let (home, mut items) = home(2, 2);
+        let (one, two) = (items.pop().unwrap(), items.pop().unwrap());
+        home.exchange.pause(WhilePaused::Wait);
+        release(one);
+        let returner = thread::spawn(move || release(two));
+        for item in home.exchange.close().into_iter().flatten() {
+            end(item, Refusal::Closed);
+        }
+        returner.join().unwrap();
         take_apart(home);
     });
 }
