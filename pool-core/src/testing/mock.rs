@@ -109,6 +109,11 @@ impl MockManager {
         self.script(step).always = act;
     }
 
+    /// Forgets what was scripted for this step: it succeeds at once again.
+    pub fn forget(&self, step: Step) {
+        *self.script(step) = Script::default();
+    }
+
     /// How many steps of this kind have begun.
     pub fn count(&self, step: Step) -> usize {
         self.0.counts[step as usize].load(SeqCst)
