@@ -1,0 +1,2 @@
+pub use self::connects::Connect; mod connects;
+#[derive(Debug)] pub struct FaultProxy;
