@@ -17,6 +17,7 @@
 //!   [`Server`] is what runs: its addresses, its end, its hanging, its memory.
 //! - [`Session`] is a connection without a driver, for what a test has to ask on the side.
 //! - [`FaultProxy`] stands between a pool and its server and delays, cuts, swallows or refuses.
+//! - [`eventually`] waits for what happens by itself.
 //! - [`Certificates`] come with a server started with TLS.
 //!
 //! # How a server starts, and why it is quick
@@ -55,9 +56,12 @@ mod port;
 mod postgres;
 mod processes;
 mod programs;
+mod proxy;
+mod running;
 mod server;
 mod session;
 mod template;
+mod waiting;
 
 pub use certificates::Certificates;
 pub use error::ServerError;
@@ -65,5 +69,7 @@ pub use memory::Memory;
 pub use mysql::MySql;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use proxy::{Connect, FaultProxy};
 pub use server::Server;
 pub use session::{Row, Session, SessionError};
+pub use waiting::eventually;

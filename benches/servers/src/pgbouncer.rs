@@ -8,7 +8,8 @@ use crate::error::ServerError;
 use crate::folder::Folder;
 use crate::kind::Kind;
 use crate::programs;
-use crate::server::{Recipe, Server, off_the_runtime};
+use crate::running::Recipe;
+use crate::server::{Server, off_the_runtime};
 
 /// A `PgBouncer` to start before a PostgreSQL, which it reaches over its socket: in transaction
 /// mode, with 50 connections to the server for 100 clients, unless told otherwise.

@@ -18,12 +18,13 @@ pub(crate) fn local(port: u16) -> SocketAddr {
 
 /// A port nobody listens on now. Another process may draw the same: who cannot bind draws again.
 pub(crate) fn draw() -> u16 {
-    let random = RandomState::new();
-    let span = u64::from(LAST - FIRST);
-    (0_u64..)
-        .map(|attempt| FIRST + u16::try_from(random.hash_one(attempt) % span).unwrap_or(0))
-        .find(|&port| is_free(port))
-        .unwrap_or(FIRST)
+    loop {
+        let random = RandomState::new().hash_one(());
+        let offset = u16::try_from(random % u64::from(LAST - FIRST)).unwrap_or(0);
+        if is_free(FIRST + offset) {
+            return FIRST + offset;
+        }
+    }
 }
 
 /// Whether a listener can be bound to `port`.

@@ -10,7 +10,8 @@ use crate::error::ServerError;
 use crate::folder::Folder;
 use crate::kind::Kind;
 use crate::programs;
-use crate::server::{Recipe, Server, off_the_runtime};
+use crate::running::Recipe;
+use crate::server::{Server, off_the_runtime};
 use crate::template::Template;
 
 const PACKAGE: &str = "the PostgreSQL server (package postgresql)";
