@@ -1,5 +1,10 @@
 //! A throw-away PostgreSQL: how it is reached, ended, and made to fail.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is the failure, also in what helps a test"
+)]
+
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -230,8 +235,9 @@ fn its_memory_grows_with_its_sessions() {
 
     let after = server.memory().unwrap();
 
+    // The backend that was asked at the start may have been counted before, and be gone now.
     assert!(
-        after.processes >= before.processes + sessions.len(),
+        after.processes + 1 >= before.processes + sessions.len(),
         "{before:?} {after:?}"
     );
     assert!(
