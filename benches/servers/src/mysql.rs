@@ -141,7 +141,13 @@ impl MySql {
                 certificates: certificates.clone(),
             })
         })?;
-        server.console()?.query("CREATE DATABASE pool")?;
+        let mut console = server.console()?;
+        console.query("CREATE DATABASE pool")?;
+        if let Flavour::Oracle { .. } = flavour {
+            // Its `root` may come over the socket only.
+            console.query("CREATE USER root@'127.0.0.1'")?;
+            console.query("GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION")?;
+        }
         Ok(server)
     }
 
