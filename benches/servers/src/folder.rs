@@ -8,6 +8,7 @@
 use std::env;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,6 +47,7 @@ impl Folder {
             })?;
         let path = tempfile::Builder::new()
             .prefix("pool-")
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(above)
             .map_err(ServerError::system(format!(
                 "cannot make a folder in {}",

@@ -105,21 +105,32 @@ fn killed(test: &str, kind: &str) {
         .process_group(0)
         .spawn()
         .unwrap();
-    let folder = BufReader::new(victim.stdout.take().unwrap())
+    let mut lines = BufReader::new(victim.stdout.take().unwrap())
         .lines()
-        .map_while(Result::ok)
-        .find_map(|line| {
-            line.split_once("folder: ")
-                .map(|(_, path)| PathBuf::from(path))
-        })
-        .expect("the process started its server");
+        .map_while(Result::ok);
+    let mut told = |what: &str| {
+        let found = lines.find_map(|line| Some(line.split_once(what)?.1.to_owned()));
+        found.expect("the process started its server")
+    };
+    let folder = PathBuf::from(told("folder: "));
+    let backend = PathBuf::from(format!("/proc/{}/cmdline", told("backend: ")));
     assert!(folder.exists() && runs(&folder));
+    // MySQL serves a connection with a thread, which has no number in `/proc` that SQL tells.
+    let backends = if kind == "mysql" {
+        Vec::new()
+    } else {
+        vec![backend]
+    };
+    // One that has ended and was not taken notice of has no arguments.
+    let alive = |backend: &PathBuf| !std::fs::read(backend).unwrap_or_default().is_empty();
+    assert!(backends.iter().all(alive));
 
     kill_process_group(Pid::from_child(&victim), Signal::KILL).unwrap();
     victim.wait().unwrap();
 
     eventually("the folder is removed", || !folder.exists());
     eventually("no process is left", || !runs(&folder));
+    eventually("no backend is left", || !backends.iter().any(alive));
 }
 
 fn be_killed(kind: &str) {
@@ -129,11 +140,12 @@ fn be_killed(kind: &str) {
         Postgres::new().start()
     };
     let server = server.unwrap();
-    let _session = server.session().unwrap();
+    let session = server.session().unwrap();
     if kind.starts_with("hanging") {
         server.hang().unwrap();
     }
     println!("folder: {}", folder(&server).display());
+    println!("backend: {}", session.id());
     // Until the end, which is a signal.
     let _ = std::io::stdin().read(&mut [0]);
     panic!("nobody has killed this process");

@@ -75,6 +75,18 @@ fn data_survive_a_stop_a_kill_and_a_restart_on_the_same_port() {
 }
 
 #[test]
+fn a_restart_ends_the_sessions_of_before() {
+    let server = MySql::new().start().unwrap();
+    let before = server.id();
+    let mut session = server.session().unwrap();
+
+    server.restart().unwrap();
+
+    assert!(session.query("SELECT 1").is_err());
+    assert_ne!(server.id(), before);
+}
+
+#[test]
 fn a_killed_server_refuses_connects() {
     let server = MySql::new().start().unwrap();
     let mut session = server.session().unwrap();
