@@ -1,0 +1,196 @@
+//! The folder of one server, and the watchdog that removes both when the test cannot.
+//!
+//! Invariant: from the moment the folder exists until it is gone, somebody removes it: this value
+//! when it is dropped, or a shell that reads from a pipe whose other end only this process holds.
+//! Both are out of the test's process group, so that a signal to the group (a terminal's interrupt,
+//! a test runner's timeout) leaves the watchdog to do its work.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::error::ServerError;
+
+/// The longest name of a file below the folder that a socket is made at.
+const SOCKET_NAME: usize = 24;
+/// What `sockaddr_un` has room for, less the final zero.
+const SOCKET_PATH: usize = 107;
+
+/// A folder that goes when this value or the process goes.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    account: Account,
+    watchdog: Child,
+}
+
+impl Folder {
+    /// A new folder, owned by `account` and closed to others.
+    pub(crate) fn new(account: Account) -> Result<Self, ServerError> {
+        let candidates = [env::temp_dir(), PathBuf::from("/tmp")];
+        let fits = |above: &&PathBuf| {
+            above.as_os_str().len() + "/pool-123456/".len() + SOCKET_NAME <= SOCKET_PATH
+                && account.reaches(&above.join("folder"))
+        };
+        let above = candidates
+            .iter()
+            .find(fits)
+            .ok_or_else(|| ServerError::NoFolder {
+                tried: candidates.to_vec(),
+            })?;
+        let path = tempfile::Builder::new()
+            .prefix("pool-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(above)
+            .map_err(ServerError::system(format!(
+                "cannot make a folder in {}",
+                above.display()
+            )))?
+            .keep();
+        let watchdog = Command::new("sh")
+            .args(["-c", include_str!("watchdog.sh"), "watchdog"])
+            .arg(&path)
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let watchdog = match watchdog {
+            Ok(watchdog) => watchdog,
+            Err(source) => {
+                let _ = fs::remove_dir(&path);
+                return Err(ServerError::system(
+                    "cannot start the shell of the watchdog",
+                )(source));
+            }
+        };
+        let folder = Self {
+            path,
+            account,
+            watchdog,
+        };
+        folder.give()?;
+        Ok(folder)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hands what was written into it to its account.
+    pub(crate) fn give(&self) -> Result<(), ServerError> {
+        let what = format!(
+            "cannot hand {} to the account of the server",
+            self.path.display()
+        );
+        self.account
+            .give(&self.path)
+            .map_err(ServerError::system(what))
+    }
+
+    /// A command whose number the watchdog knows before it runs, which may open `files` files, and
+    /// whose output goes to the log of the folder.
+    pub(crate) fn command(&self, program: &Path, files: u64) -> Result<Command, ServerError> {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .map_err(ServerError::system("cannot open the log of a server"))?;
+        let errors = log
+            .try_clone()
+            .map_err(ServerError::system("cannot share a log"))?;
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                "ulimit -S -n \"$1\"; echo $$ >\"$2/server.pid\"; shift 2; exec \"$@\"",
+            ])
+            .arg("sh")
+            .arg(files.to_string())
+            .arg(&self.path)
+            .arg(program)
+            .current_dir("/")
+            .process_group(0)
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.path)
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors);
+        self.account.apply(&mut command);
+        Ok(command)
+    }
+
+    /// Runs a program to its end; the error holds what it wrote.
+    pub(crate) fn run(
+        &self,
+        server: &'static str,
+        program: &Path,
+        arguments: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Result<(), ServerError> {
+        let mut command = self.command(program, 4096)?;
+        let status = arguments(&mut command)
+            .status()
+            .map_err(ServerError::system(format!(
+                "cannot run {}",
+                program.display()
+            )))?;
+        if status.success() {
+            return Ok(());
+        }
+        let what = format!(
+            "could not be set up: {} ended with {status}",
+            program.display()
+        );
+        Err(ServerError::Failed {
+            server,
+            what,
+            log: self.log_tail(),
+        })
+    }
+
+    /// The last lines written by programs in this folder.
+    pub(crate) fn log_tail(&self) -> String {
+        const LINES: usize = 20;
+        let log = fs::read(self.log_path()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+
+    /// Everything written by programs in this folder.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.path.join("log")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A process that was just killed may still be writing: then the folder is not empty yet.
+        for _ in 0..100 {
+            match fs::remove_dir_all(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                _ => break,
+            }
+        }
+        // Ends the read of the watchdog, which finds no folder and ends.
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
+}
