@@ -24,6 +24,7 @@ use crate::session::{Endpoint, Session, SessionError};
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a server may take to end in good order.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
 /// What to run: all that `launch` needs, for the first time and every other.
 #[derive(Debug)]
 pub(crate) struct Recipe {
@@ -35,9 +36,11 @@ pub(crate) struct Recipe {
     pub(crate) certificates: Option<Certificates>,
 }
 
+/// One server, up or down. Dropping it kills what runs.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) recipe: Recipe,
+    /// Its port for as long as this value lives.
     pub(crate) port: u16,
     /// The name and the version the server gave when it first answered.
     pub(crate) identity: OnceLock<(&'static str, String)>,
@@ -59,6 +62,7 @@ impl Running {
         }
     }
 
+    /// The first process, for one call at a time.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,16 +71,18 @@ impl Running {
         self.recipe.kind.name()
     }
 
+    /// The file of the socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.recipe.kind.socket(self.folder.path(), self.port)
     }
 
+    /// A connection on the side, as this user to this database.
     pub(crate) fn session(&self, (user, database): (&str, &str)) -> Result<Session, SessionError> {
         let endpoint = Endpoint::Socket(self.socket());
         Session::open(self.recipe.kind.protocol(), &endpoint, user, database)
     }
 
-    /// The first process, when there is one.
+    /// The number of the first process, when there is one.
     pub(crate) fn first(&self, child: Option<&Child>) -> Result<Pid, ServerError> {
         child.map(Pid::from_child).ok_or(ServerError::Down {
             server: self.name(),

@@ -258,7 +258,7 @@ impl Server {
         Ok(())
     }
 
-    /// What its processes take of the machine's memory.
+    /// What its processes take of the machine's memory. Takes about half a millisecond a process.
     ///
     /// # Errors
     ///
