@@ -1,0 +1,52 @@
+//! Who is served when, and with what, where managers and holders misbehave.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pool_core::testing::{Act, MockError, MockManager, Step};
+use pool_core::{Error, Pool, PooledConnection, Validation};
+
+const MS: Duration = Duration::from_millis(1);
+
+type Guard = PooledConnection<MockManager>;
+type Getting<'a> = Pin<Box<dyn Future<Output = Result<Guard, Error<MockError>>> + 'a>>;
+
+fn pool(mock: &MockManager, max_size: usize) -> Pool<MockManager> {
+    Pool::builder(mock.clone())
+        .min_size(0)
+        .max_size(max_size)
+        .build()
+        .expect("valid")
+}
+
+fn poll(getting: &mut Getting<'_>) -> Poll<Result<Guard, Error<MockError>>> {
+    getting
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+}
+
+async fn hold(pool: &Pool<MockManager>, count: usize) -> Vec<Guard> {
+    let mut held = Vec::new();
+    for _ in 0..count {
+        held.push(pool.get().await.expect("opened"));
+    }
+    held
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_holder_panicked_is_not_kept_beyond_its_end() {
+    let mock = MockManager::new();
+    let pool = pool(&mock, 1);
+    let conn = pool.get().await.expect("opened");
+    pool.retire_all();
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        let _conn = conn;
+        std::panic::resume_unwind(Box::new("the holder panics"));
+    }));
+    assert!(panicked.is_err());
+    tokio::time::sleep(MS).await;
+    assert_eq!(mock.open(), 0, "retired while it was held");
+}
