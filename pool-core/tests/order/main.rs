@@ -50,3 +50,18 @@ async fn a_connection_whose_holder_panicked_is_not_kept_beyond_its_end() {
     tokio::time::sleep(MS).await;
     assert_eq!(mock.open(), 0, "retired while it was held");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_retired_while_it_was_opened_is_closed_when_it_is_through() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::SucceedAfter(MS * 5));
+    let pool = pool(&mock, 1);
+    let mut getting: Getting<'_> = Box::pin(pool.get());
+    assert!(poll(&mut getting).is_pending());
+    tokio::time::sleep(MS).await;
+    pool.retire_all();
+    drop(getting);
+    tokio::time::sleep(MS * 10).await;
+    assert_eq!(mock.count(Step::Connect), 1);
+    assert_eq!(mock.open(), 0, "retired before it was open");
+}
