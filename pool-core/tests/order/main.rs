@@ -37,6 +37,26 @@ async fn hold(pool: &Pool<MockManager>, count: usize) -> Vec<Guard> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_while_it_is_validated_is_not_handed_out() {
+    let mock = MockManager::new();
+    let pool = Pool::builder(mock.clone())
+        .min_size(0)
+        .max_size(1)
+        .validation(Validation::Always)
+        .build()
+        .expect("valid");
+    let conn = pool.get().await.expect("opened");
+    let (first, break_it) = (conn.id(), conn.breaker());
+    drop(conn);
+    mock.next(Step::Validate, [Act::SucceedAfter(MS * 5)]);
+    let mut getting: Getting<'_> = Box::pin(pool.get());
+    assert!(poll(&mut getting).is_pending());
+    break_it();
+    let served = getting.await.expect("another is opened");
+    assert_ne!(served.id(), first, "known to be broken");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_whose_holder_panicked_is_not_kept_beyond_its_end() {
     let mock = MockManager::new();
     let pool = pool(&mock, 1);
