@@ -85,3 +85,27 @@ async fn a_connection_retired_while_it_was_opened_is_closed_when_it_is_through()
     assert_eq!(mock.count(Step::Connect), 1);
     assert_eq!(mock.open(), 0, "retired before it was open");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_of_retain_that_panics_loses_nothing() {
+    let mock = MockManager::new();
+    let pool = pool(&mock, 3);
+    drop(hold(&pool, 3).await);
+    let mut getting: Vec<Getting<'_>> = Vec::new();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let mut asked = 0;
+        pool.retain(|_, _| {
+            asked += 1;
+            assert!(asked < 2, "the closure panics at the second");
+            true
+        });
+    }));
+    assert!(panicked.is_err());
+    assert_eq!((pool.stats().idle, mock.open()), (3, 3));
+    for _ in 0..3 {
+        getting.push(Box::pin(pool.get()));
+    }
+    for getting in &mut getting {
+        assert!(poll(getting).is_ready(), "all are idle still");
+    }
+}
