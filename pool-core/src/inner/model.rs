@@ -97,7 +97,7 @@ fn get(home: &Home) -> Option<Box<Item>> {
     if let Some(taken) = home.exchange.take() {
         return Some(taken.item);
     }
-    match home.exchange.join(false, None, u64::MAX) {
+    match home.exchange.join(None, None, u64::MAX) {
         Joined::Served(item) => Some(item),
         Joined::Waiting { stay, .. } => wait(&stay),
         Joined::Full | Joined::Closed | Joined::Paused => None,
@@ -175,7 +175,7 @@ fn model_one_who_leaves_passes_on_what_was_meant_for_it() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let returner = thread::spawn(move || release(item));
@@ -194,10 +194,10 @@ fn model_one_who_leaves_loses_nothing_for_the_next_in_line() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay: first, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay: first, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
-        let Joined::Waiting { stay: second, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay: second, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let leaver = thread::spawn({
@@ -222,7 +222,7 @@ fn model_a_newcomer_never_overtakes_a_waiter() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let newcomer = thread::spawn({
@@ -337,7 +337,7 @@ fn model_a_poll_never_misses_what_is_laid_in() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let returner = thread::spawn(move || release(item));
