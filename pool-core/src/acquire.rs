@@ -212,12 +212,13 @@ impl<M: Manager> Patience<'_, M> {
                     stay
                 }
             };
-            if alarm_at == Nanos::MAX {
+            let alarm_is_set = inner.alarm_is_set(alarm_at);
+            if !alarm_is_set {
                 inner.host.call.notify_one();
             }
             inner.note_active();
             inner.connecting.on_demand();
-            match Waiting::new(inner, stay, self.deadline, alarm_at).await {
+            match Waiting::new(inner, stay, self.deadline, alarm_is_set).await {
                 Waited::Served(entry) => return Ok(entry),
                 Waited::TimedOut => return Err(self.timed_out(Stage::Wait)),
                 // Closed, or connects fail: joining again tells which, if it still is so.

@@ -20,7 +20,7 @@
 //!
 //! The module is generic over what is exchanged, and knows neither managers nor runtimes.
 
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use crossbeam_utils::CachePadded;
 
@@ -28,7 +28,7 @@ use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::idle::{Homing, Settled, Shards, Taken};
 use super::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, lock};
-use super::waiters::{Place, Queue, Ticket, Turn};
+use super::waiters::{Place, Queue, Sight, Ticket, Turn};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The idle set, the queue, and the capacity they share.
@@ -124,8 +124,8 @@ impl<T> Stay<T> {
         self.place.turn
     }
 
-    /// Ready with the item, or with `None` when the queue was dissolved.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Box<T>>> {
+    /// What there is; the task is woken when there is more.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Sight<T> {
         self.ticket.poll(cx)
     }
 }

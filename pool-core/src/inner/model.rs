@@ -21,6 +21,7 @@ use super::capacity::Capacity;
 use super::exchange::{Exchange, Joined, Member, Refusal, Stay, WhilePaused};
 use super::idle::Shards;
 use super::sync::Arc;
+use super::waiters::Sight;
 use crate::config::Reuse;
 
 /// An item that keeps its exchange alive.
@@ -105,7 +106,11 @@ fn get(home: &Home) -> Option<Box<Item>> {
 }
 
 fn wait(stay: &Stay<Item>) -> Option<Box<Item>> {
-    block_on(std::future::poll_fn(|cx| stay.poll(cx)))
+    block_on(std::future::poll_fn(|cx| match stay.poll(cx) {
+        Sight::Served(item) => Poll::Ready(Some(item)),
+        Sight::Dismissed => Poll::Ready(None),
+        Sight::Rung | Sight::Nothing => Poll::Pending,
+    }))
 }
 
 /// Closes, and checks that nothing is left.
@@ -344,8 +349,8 @@ fn model_a_poll_never_misses_what_is_laid_in() {
         // Polled by another task before: its waker is replaced while the item comes.
         let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
         let got = match stay.poll(&mut noop) {
-            Poll::Ready(got) => got,
-            Poll::Pending => wait(&stay),
+            Sight::Served(got) => Some(got),
+            _ => wait(&stay),
         };
         returner.join().unwrap();
         release(got.expect("served"));

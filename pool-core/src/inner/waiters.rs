@@ -14,7 +14,7 @@
 //!                                               the next; what was laid in already is passed on
 //! ```
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use super::berth::Berth;
 use super::clock::Nanos;
@@ -23,14 +23,37 @@ use super::sync::{Arc, Mutex, lock};
 /// One waiter.
 pub(crate) struct Ticket<T> {
     berth: Berth<T>,
-    waker: Mutex<Option<Waker>>,
+    bell: Mutex<Bell>,
+}
+
+/// How a waiter is woken.
+struct Bell {
+    waker: Option<Waker>,
+    /// Whether it has rung since the last poll, which may be before the first.
+    has_rung: bool,
+}
+
+/// What a waiter finds when it looks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sight<T> {
+    /// This was laid in.
+    Served(Box<T>),
+    /// It will not be served.
+    Dismissed,
+    /// Nothing, but somebody wants it to look after itself.
+    Rung,
+    /// Nothing yet.
+    Nothing,
 }
 
 impl<T> Ticket<T> {
     pub(crate) fn new() -> Self {
         Self {
             berth: Berth::new(),
-            waker: Mutex::new(None),
+            bell: Mutex::new(Bell {
+                waker: None,
+                has_rung: false,
+            }),
         }
     }
 
@@ -49,32 +72,39 @@ impl<T> Ticket<T> {
 
     /// Lets the waiter look again.
     pub(crate) fn wake(&self) {
-        let waker = lock(&self.waker).take();
+        let waker = {
+            let mut bell = lock(&self.bell);
+            bell.has_rung = true;
+            bell.waker.take()
+        };
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// What was laid in; `None` when the waiter was dismissed.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Box<T>>> {
+    /// Looks, and is woken when there is more to see.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Sight<T> {
         if let Some(item) = self.berth.take() {
-            return Poll::Ready(Some(item));
+            return Sight::Served(item);
         }
-        {
-            let mut waker = lock(&self.waker);
-            if !waker
+        let has_rung = {
+            let mut bell = lock(&self.bell);
+            if !bell
+                .waker
                 .as_ref()
                 .is_some_and(|known| known.will_wake(cx.waker()))
             {
-                *waker = Some(cx.waker().clone());
+                bell.waker = Some(cx.waker().clone());
             }
-        }
-        // The waker lock orders this look after the one by `serve`: either that found the waker,
-        // or this finds the item.
+            std::mem::take(&mut bell.has_rung)
+        };
+        // The lock of the bell orders this look after the one by `serve`: either that found the
+        // waker, or this finds the item.
         match self.berth.take() {
-            Some(item) => Poll::Ready(Some(item)),
-            None if self.berth.is_plugged() => Poll::Ready(None),
-            None => Poll::Pending,
+            Some(item) => Sight::Served(item),
+            None if self.berth.is_plugged() => Sight::Dismissed,
+            None if has_rung => Sight::Rung,
+            None => Sight::Nothing,
         }
     }
 
@@ -297,9 +327,9 @@ impl<T> Queue<T> {
 
 #[cfg(all(test, not(pool_loom)))]
 mod tests {
-    use super::{KEPT, Queue, Ticket, Turn};
+    use super::{KEPT, Queue, Sight, Ticket, Turn};
     use std::sync::Arc;
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
 
     fn ticket() -> Arc<Ticket<u32>> {
         Arc::new(Ticket::new())
@@ -419,8 +449,17 @@ mod tests {
     fn one_dismissed_is_told_so() {
         let t = ticket();
         let mut cx = Context::from_waker(Waker::noop());
-        assert_eq!(t.poll(&mut cx), Poll::Pending);
+        assert_eq!(t.poll(&mut cx), Sight::Nothing);
         t.dismiss();
-        assert_eq!(t.poll(&mut cx), Poll::Ready(None));
+        assert_eq!(t.poll(&mut cx), Sight::Dismissed);
+    }
+
+    #[test]
+    fn one_woken_before_it_looked_is_told_so_once() {
+        let t = ticket();
+        let mut cx = Context::from_waker(Waker::noop());
+        t.wake();
+        assert_eq!(t.poll(&mut cx), Sight::Rung);
+        assert_eq!(t.poll(&mut cx), Sight::Nothing);
     }
 }
