@@ -10,6 +10,8 @@
 //!     cargo test -p pool-core --lib --release model_
 //! ```
 
+mod slots;
+
 use std::task::Poll;
 
 use loom::future::block_on;

@@ -9,9 +9,13 @@ pub(crate) use std::sync::{
 };
 
 #[cfg(pool_loom)]
+pub(crate) use self::modelled::{AtomicPtr, thread_number};
+#[cfg(all(test, pool_loom))]
+pub(crate) use self::modelled::{renumber_threads, sit_at};
+#[cfg(pool_loom)]
 pub(crate) use loom::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicPtr, AtomicUsize},
+    atomic::{AtomicBool, AtomicUsize},
 };
 
 use std::sync::PoisonError;
@@ -46,26 +50,82 @@ pub(crate) fn thread_number() -> usize {
     })
 }
 
-/// Under the model checker threads are numbered anew in each run.
 #[cfg(pool_loom)]
-pub(crate) fn thread_number() -> usize {
-    loom::thread_local! {
-        static NUMBER: std::cell::Cell<usize> = std::cell::Cell::new(usize::MAX);
-    }
-    NUMBER.with(|number| {
-        if number.get() == usize::MAX {
-            number.set(NEXT_NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+mod modelled {
+    use std::cell::Cell;
+    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicUsize as Counter, Ordering::Relaxed};
+
+    /// An atomic pointer that tells the checker of its end too: a use of it that does not happen
+    /// before its end (of a berth that another thread frees, say) fails the model.
+    pub(crate) struct AtomicPtr<T>(loom::sync::atomic::AtomicPtr<T>);
+
+    impl<T> AtomicPtr<T> {
+        pub(crate) fn new(at: *mut T) -> Self {
+            Self(loom::sync::atomic::AtomicPtr::new(at))
         }
-        number.get()
-    })
-}
 
-/// The checker runs one thread at a time, so this needs no modelling.
-#[cfg(pool_loom)]
-static NEXT_NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        pub(crate) fn load(&self, order: Ordering) -> *mut T {
+            self.0.load(order)
+        }
 
-/// A new run begins: the numbers must be the same for the same interleaving.
-#[cfg(all(test, pool_loom))]
-pub(crate) fn renumber_threads() {
-    NEXT_NUMBER.store(0, std::sync::atomic::Ordering::Relaxed);
+        pub(crate) fn swap(&self, at: *mut T, order: Ordering) -> *mut T {
+            self.0.swap(at, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: *mut T,
+            new: *mut T,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<*mut T, *mut T> {
+            self.0.compare_exchange(current, new, success, failure)
+        }
+
+        pub(crate) fn compare_exchange_weak(
+            &self,
+            current: *mut T,
+            new: *mut T,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<*mut T, *mut T> {
+            self.0.compare_exchange_weak(current, new, success, failure)
+        }
+    }
+
+    impl<T> Drop for AtomicPtr<T> {
+        fn drop(&mut self) {
+            self.0.with_mut(|_| ());
+        }
+    }
+
+    loom::thread_local! {
+        static NUMBER: Cell<usize> = Cell::new(usize::MAX);
+    }
+
+    /// The checker runs one thread at a time, so this needs no modelling.
+    static NEXT_NUMBER: Counter = Counter::new(0);
+
+    /// Under the model checker threads are numbered anew in each run.
+    pub(crate) fn thread_number() -> usize {
+        NUMBER.with(|number| {
+            if number.get() == usize::MAX {
+                number.set(NEXT_NUMBER.fetch_add(1, Relaxed));
+            }
+            number.get()
+        })
+    }
+
+    /// A new run begins: the numbers must be the same for the same interleaving.
+    #[cfg(test)]
+    pub(crate) fn renumber_threads() {
+        NEXT_NUMBER.store(0, Relaxed);
+    }
+
+    /// Gives the calling thread a number, so that a model says who meets in which shard.
+    #[cfg(test)]
+    pub(crate) fn sit_at(number: usize) {
+        NUMBER.with(|own| own.set(number));
+    }
 }
