@@ -39,6 +39,7 @@ async fn a_connection_is_replaced_at_max_lifetime_without_a_dip() {
         .unwrap();
     sleep(969 * SECOND).await;
     assert_eq!(mock.open(), 2);
+    mock.always(Step::Connect, Act::SucceedAfter(5 * SECOND));
     for _ in 0..4000 {
         sleep(10 * MS).await;
         assert!(mock.open() >= 2, "no dip");
