@@ -76,6 +76,18 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// Whether a connection that has just been validated or recycled may be handed out: it may
+    /// have broken meanwhile.
+    fn fitness_after(&self, care: Care, entry: &mut Entry<M>) -> Fitness {
+        match caught_now(|| self.manager.condition(&mut entry.conn)) {
+            Some(Condition::NeedsRecycle) if care == Care::Validate => {
+                Fitness::Needs(Care::Recycle)
+            }
+            Some(Condition::Ready | Condition::NeedsRecycle) => Fitness::Ready,
+            Some(Condition::Broken) | None => Fitness::Unfit(CloseReason::Broken),
+        }
+    }
+
     #[inline]
     fn hand_out(&self, mut entry: Box<Entry<M>>, now: Nanos, site: Site) -> PooledConnection<M> {
         entry.slot.record.check_out(now, site);
@@ -147,10 +159,16 @@ impl<M: Manager> Patience<'_, M> {
                 Fitness::Ready => unreachable!("what is ready is handed out"),
                 Fitness::Unfit(reason) => Inner::close_entry(entry, reason),
                 Fitness::Needs(care) => match self.tend(entry, care).await? {
-                    Ok(entry) => {
-                        let now = inner.dial.clock.exact();
-                        return Ok(self.hand_out(entry, now, site));
-                    }
+                    Ok(mut entry) => match inner.fitness_after(care, &mut entry) {
+                        Fitness::Ready => {
+                            let now = inner.dial.clock.exact();
+                            return Ok(self.hand_out(entry, now, site));
+                        }
+                        unready => {
+                            look = Look::Unready(entry, unready);
+                            continue;
+                        }
+                    },
                     Err(failure) => {
                         failures += 1;
                         if failures > inner.exchange.limits().1 {
@@ -285,8 +303,9 @@ pub(crate) fn at_once<M: Manager>(
     site: Site,
 ) -> Result<Option<PooledConnection<M>>, Error<M::Error>> {
     inner.attend();
+    let mut look = inner.look(site);
     loop {
-        match inner.look(site) {
+        match look {
             Look::Ready(conn) => return Ok(Some(conn)),
             Look::Unready(entry, Fitness::Needs(care)) => {
                 // What answers at once is served; the rest goes on in the background.
@@ -294,10 +313,16 @@ pub(crate) fn at_once<M: Manager>(
                 let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
                 let tending = pin!(Tending::new(entry, care));
                 match tending.poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(Ok(entry)) => {
-                        let now = inner.dial.clock.exact();
-                        return Ok(Some(inner.hand_out(entry, now, site)));
-                    }
+                    Poll::Ready(Ok(mut entry)) => match inner.fitness_after(care, &mut entry) {
+                        Fitness::Ready => {
+                            let now = inner.dial.clock.exact();
+                            return Ok(Some(inner.hand_out(entry, now, site)));
+                        }
+                        unready => {
+                            look = Look::Unready(entry, unready);
+                            continue;
+                        }
+                    },
                     Poll::Ready(Err(_)) => {}
                     Poll::Pending => return Ok(None),
                 }
@@ -310,5 +335,6 @@ pub(crate) fn at_once<M: Manager>(
                 return Ok(None);
             }
         }
+        look = inner.look(site);
     }
 }

@@ -131,9 +131,6 @@ impl<M: Manager> Drop for PooledConnection<M> {
 
 #[inline]
 fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
-    if std::thread::panicking() {
-        return Inner::tend_and_release(entry, Care::Validate);
-    }
     let inner = &*entry.slot.inner;
     let now = match inner.dial.clock.coarse() {
         Some(now) => now,
@@ -153,6 +150,12 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
     let worn = inner
         .limits
         .worn(&entry.slot.record, inner.dial.generation(), now);
+    if std::thread::panicking() {
+        return match worn {
+            Some(reason) => Inner::close_entry(entry, reason),
+            None => Inner::tend_and_release(entry, Care::Validate),
+        };
+    }
     let condition = caught_now(|| inner.manager.condition(&mut entry.conn));
     match (condition, worn) {
         (Some(Condition::Ready), None) => {

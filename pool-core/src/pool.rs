@@ -1,7 +1,7 @@
 //! The handle of a pool.
 
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -246,12 +246,31 @@ impl<M: Manager> Pool<M> {
     /// Closes the idle connections for which `keep` says no.
     ///
     /// Held ones are not asked. `keep` must not block: checkouts wait for it.
+    ///
+    /// # Panics
+    ///
+    /// When `keep` does: those it had not answered for stay.
     pub fn retain(&self, mut keep: impl FnMut(&mut M::Connection, Metadata) -> bool) {
         let inner = self.inner();
+        let mut panicked = None;
         inner.close_idle(CloseReason::NotRetained, |entry| {
+            if panicked.is_some() {
+                return false;
+            }
             let metadata = Metadata::of(entry, inner);
-            !keep(&mut entry.conn, metadata)
+            // A shard is locked here, and what unwinding would drop locks others.
+            let kept = catch_unwind(AssertUnwindSafe(|| keep(&mut entry.conn, metadata)));
+            kept.map_or_else(
+                |panic| {
+                    panicked = Some(panic);
+                    false
+                },
+                |keep| !keep,
+            )
         });
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
+        }
     }
 
     /// Closes the pool: waiters fail at once, idle connections are closed, connects are aborted,

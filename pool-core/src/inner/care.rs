@@ -132,9 +132,15 @@ impl<M: Manager> Inner<M> {
         });
     }
 
-    /// Makes an open connection available: to the first waiter, or idle.
+    /// Makes an open connection available: to the first waiter, or idle; one that was retired
+    /// while it was opened or tended is closed.
     pub(crate) fn release(entry: Box<Entry<M>>) {
-        let now = entry.slot.inner.dial.clock.exact();
+        let inner = &entry.slot.inner;
+        let now = inner.dial.clock.exact();
+        let generation = inner.dial.generation();
+        if let Some(reason) = inner.limits.worn(&entry.slot.record, generation, now) {
+            return Self::close_entry(entry, reason);
+        }
         entry.slot.record.enter(Phase::Idle, now);
         if let Err(refused) = Exchange::release(entry) {
             Self::close_refused(refused);

@@ -89,6 +89,11 @@ impl<M: Manager> Member for Entry<M> {
         let (_, since) = self.slot.record.phase();
         self.slot.record.enter(Phase::Busy, since);
     }
+
+    fn on_left_over(&self) {
+        let (_, since) = self.slot.record.phase();
+        self.slot.record.enter(Phase::Idle, since);
+    }
 }
 
 impl<M: Manager> Drop for Slot<M> {

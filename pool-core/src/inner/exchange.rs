@@ -74,6 +74,9 @@ pub(crate) trait Member: Sized {
 
     /// It goes from hand to hand now, and is not idle in between.
     fn on_hand_over(&self);
+
+    /// Whoever it was meant for has left: it may become idle after all.
+    fn on_left_over(&self);
 }
 
 impl<T: Member> Homing for T {
@@ -206,7 +209,10 @@ impl<T: Member> Exchange<T> {
                     item.on_hand_over();
                     match ticket.serve(item) {
                         Ok(()) => return Ok(()),
-                        Err(unserved) => item = unserved,
+                        Err(unserved) => {
+                            unserved.on_left_over();
+                            item = unserved;
+                        }
                     }
                 }
                 Next::Keep(ticket) => match ticket.serve(item) {
@@ -268,7 +274,10 @@ impl<T: Member> Exchange<T> {
                 self.balance(&mut line);
             }
         }
-        laid_in.map_or(Ok(()), Self::release)
+        laid_in.map_or(Ok(()), |item| {
+            item.on_left_over();
+            Self::release(item)
+        })
     }
 
     /// Closes: everybody in the queue is dismissed, everything idle is taken out and counts as

@@ -55,6 +55,8 @@ impl Member for Item {
     }
 
     fn on_hand_over(&self) {}
+
+    fn on_left_over(&self) {}
 }
 
 /// A home with room for `max` items, of which `open` are open and out.
