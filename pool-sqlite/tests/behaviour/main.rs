@@ -6,6 +6,7 @@
 mod calls;
 mod locks;
 mod open;
+mod pools;
 mod reset;
 
 use std::future::Future;
