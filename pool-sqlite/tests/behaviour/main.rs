@@ -3,6 +3,8 @@
 //! Nothing here sleeps to get an order right: what must happen first is waited for, and a test that
 //! would hang fails after [`PATIENCE`].
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
 mod calls;
 mod locks;
 mod open;

@@ -50,11 +50,11 @@ async fn a_transaction_left_open_is_gone_for_the_next_user() {
     let fixture = Fixture::new().await;
     let pool = pool(&fixture, 1);
     batch(
-        &mut *pool.get().await.unwrap(),
+        &mut pool.get().await.unwrap(),
         "BEGIN; INSERT INTO t (v) VALUES (1)",
     )
     .await;
-    assert_eq!(rows(&mut *pool.get().await.unwrap()).await, 0);
+    assert_eq!(rows(&mut pool.get().await.unwrap()).await, 0);
     assert_eq!(pool.stats().connects, 1, "recycled, not replaced");
 }
 
@@ -74,10 +74,7 @@ async fn closing_interrupts_what_does_not_end_by_itself() {
     let report = soon(pool.close_timeout(Duration::from_millis(50))).await;
     assert!(report.is_complete() && report.interrupted == 1, "{report}");
     let error = endless.await.unwrap().unwrap_err();
-    assert!(
-        matches!(error, SqliteError::Interrupted { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, SqliteError::Interrupted), "{error:?}");
 }
 
 #[tokio::test]
@@ -89,14 +86,14 @@ async fn a_memory_database_outlives_each_of_its_connections() {
         .build()
         .unwrap();
     batch(
-        &mut *pool.get().await.unwrap(),
+        &mut pool.get().await.unwrap(),
         "CREATE TABLE t (v); INSERT INTO t VALUES (7)",
     )
     .await;
     pool.retire_all();
     until(|| pool.stats().total == 0).await;
     assert_eq!(
-        number(&mut *pool.get().await.unwrap(), "SELECT v FROM t").await,
+        number(&mut pool.get().await.unwrap(), "SELECT v FROM t").await,
         7
     );
 }
@@ -117,13 +114,13 @@ async fn writers_queue_for_the_one_writer_and_none_finds_the_database_locked() {
             )
             .await;
             drop(conn);
-            rows(&mut *db.readers().get().await.unwrap()).await
+            rows(&mut db.readers().get().await.unwrap()).await
         });
     }
     for seen in soon(tasks.join_all()).await {
         assert!(seen >= 1, "a reader sees what was committed before");
     }
-    assert_eq!(rows(&mut *db.readers().get().await.unwrap()).await, 40);
+    assert_eq!(rows(&mut db.readers().get().await.unwrap()).await, 40);
     assert_eq!(db.writer().stats().max_size, 1);
     assert_ne!(db.writer().name(), db.readers().name());
     assert!(
