@@ -14,6 +14,7 @@ use crate::inner::care::{Care, Tended, Tending};
 use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
 use crate::inner::exchange::Joined;
+use crate::inner::waiters::Turn;
 use crate::inner::{Inner, between};
 use crate::manager::{Condition, Manager};
 use crate::stats::{CloseReason, count};
@@ -132,7 +133,7 @@ impl<M: Manager> Patience<'_, M> {
     ) -> Result<PooledConnection<M>, Error<M::Error>> {
         let inner = self.inner;
         let mut failures = 0;
-        let mut served_before = false;
+        let mut turn = None;
         loop {
             let (entry, fitness) = match look {
                 Look::Ready(conn) => {
@@ -141,7 +142,7 @@ impl<M: Manager> Patience<'_, M> {
                 }
                 Look::Unready(entry, fitness) => (entry, fitness),
                 Look::Nothing => {
-                    let mut entry = self.stand_in_line(served_before).await?;
+                    let mut entry = self.stand_in_line(&mut turn).await?;
                     let now = inner.dial.clock.exact();
                     let brand_new = entry.slot.record.is_brand_new();
                     match inner.fitness(&mut entry, now) {
@@ -154,7 +155,7 @@ impl<M: Manager> Patience<'_, M> {
                     }
                 }
             };
-            served_before = true;
+            turn.get_or_insert(Turn::FIRST);
             match fitness {
                 Fitness::Ready => unreachable!("what is ready is handed out"),
                 Fitness::Unfit(reason) => Inner::close_entry(entry, reason),
@@ -181,7 +182,11 @@ impl<M: Manager> Patience<'_, M> {
         }
     }
 
-    async fn stand_in_line(&self, mut at_front: bool) -> Result<Box<Entry<M>>, Error<M::Error>> {
+    /// Waits for a connection; `turn` is that of an earlier wait of this checkout, if any.
+    async fn stand_in_line(
+        &self,
+        turn: &mut Option<Turn>,
+    ) -> Result<Box<Entry<M>>, Error<M::Error>> {
         let inner = self.inner;
         loop {
             if let Some(refusal) = inner.refusal() {
@@ -190,7 +195,7 @@ impl<M: Manager> Patience<'_, M> {
             let alarm_at = inner.alarm_for(self.deadline, self.began);
             let stay = match inner
                 .exchange
-                .join(at_front, inner.config.max_waiting, alarm_at)
+                .join(*turn, inner.config.max_waiting, alarm_at)
             {
                 Joined::Served(entry) => return Ok(entry),
                 Joined::Closed => return Err(Error::Closed),
@@ -202,20 +207,22 @@ impl<M: Manager> Patience<'_, M> {
                     });
                 }
                 Joined::Waiting { stay, connects } => {
+                    *turn = Some(stay.turn());
                     inner.begin_connects(connects);
                     stay
                 }
             };
-            if alarm_at == Nanos::MAX {
+            let alarm_is_set = inner.alarm_is_set(alarm_at);
+            if !alarm_is_set {
                 inner.host.call.notify_one();
             }
             inner.note_active();
             inner.connecting.on_demand();
-            match Waiting::new(inner, stay, self.deadline, alarm_at).await {
+            match Waiting::new(inner, stay, self.deadline, alarm_is_set).await {
                 Waited::Served(entry) => return Ok(entry),
                 Waited::TimedOut => return Err(self.timed_out(Stage::Wait)),
                 // Closed, or connects fail: joining again tells which, if it still is so.
-                Waited::Dismissed => at_front = true,
+                Waited::Dismissed => {}
             }
         }
     }

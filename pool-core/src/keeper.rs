@@ -7,8 +7,8 @@
 //! event has to tell the keeper of it. While there are checkouts it also keeps the coarse clock.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicUsize, fence};
 use std::time::Duration;
 
 use tokio::time::sleep_until;
@@ -121,14 +121,21 @@ impl<M: Manager> Keeper<M> {
         let mut shut_down = std::pin::pin!(inner.shut_down());
         loop {
             let now = clock.exact();
-            if inner.exchange.waiting().0 > 0 && runs_until > 0 {
+            let somebody_waits = || inner.exchange.waiting().0 > 0;
+            if runs_until <= now && !somebody_waits() {
+                clock.run_down();
+                // Pairs with the fence of `alarm_is_set`, which has the reason.
+                fence(SeqCst);
+            }
+            let alarms = runs_until > 0 && somebody_waits();
+            if alarms {
                 runs_until = runs_until.max(now + 1);
-                inner.exchange.ring(now + inner.alarm_margin());
             }
             if runs_until > now {
                 clock.tick(now);
-            } else {
-                clock.run_down();
+            }
+            if alarms {
+                inner.exchange.ring(now + inner.alarm_margin());
             }
             inner.note_active();
             self.keep_headroom();

@@ -9,6 +9,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
 use std::task::{Context, Poll};
 
 use tokio::time::{Sleep, sleep_until};
@@ -17,6 +19,7 @@ use crate::inner::Inner;
 use crate::inner::clock::Nanos;
 use crate::inner::entry::Entry;
 use crate::inner::exchange::Stay;
+use crate::inner::waiters::Sight;
 use crate::manager::Manager;
 
 /// How a wait ended.
@@ -34,7 +37,6 @@ pub(crate) struct Waiting<'a, M: Manager> {
     /// [`Nanos::MAX`] for none.
     deadline: Nanos,
     timer: Option<Pin<Box<Sleep>>>,
-    was_polled: bool,
 }
 
 impl<M: Manager> Inner<M> {
@@ -53,6 +55,15 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// Whether the alarm of a stay that has begun will ring: the keeper may have let the clock
+    /// run down since it was asked for one.
+    pub(crate) fn alarm_is_set(&self, alarm_at: Nanos) -> bool {
+        // Pairs with the fence of the keeper, between letting the clock run down and looking
+        // whether somebody waits: either it sees this stay, or this sees the clock stand.
+        fence(SeqCst);
+        alarm_at != Nanos::MAX && self.dial.clock.coarse().is_some()
+    }
+
     /// How long before a deadline the alarm rings.
     pub(crate) fn alarm_margin(&self) -> Nanos {
         2 * self.limits.tick()
@@ -60,22 +71,20 @@ impl<M: Manager> Inner<M> {
 }
 
 impl<'a, M: Manager> Waiting<'a, M> {
-    /// Waits until `deadline`; the alarm is the one [`Inner::alarm_for`] gave and the stay was
-    /// begun with.
+    /// Waits until `deadline`, with a timer unless the alarm is set.
     pub(crate) fn new(
         inner: &'a Arc<Inner<M>>,
         stay: Stay<Entry<M>>,
         deadline: Nanos,
-        alarm_at: Nanos,
+        alarm_is_set: bool,
     ) -> Self {
         let mut waiting = Self {
             inner,
             stay: Some(stay),
             deadline,
             timer: None,
-            was_polled: false,
         };
-        if alarm_at == Nanos::MAX {
+        if !alarm_is_set {
             waiting.set_timer();
         }
         waiting
@@ -95,19 +104,24 @@ impl<M: Manager> Future for Waiting<'_, M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<M>> {
         let stay = self.stay.as_ref().expect("not polled again when ready");
-        if let Poll::Ready(served) = stay.poll(cx) {
-            // Whoever is served or dismissed is no longer in the queue.
-            self.stay = None;
-            return Poll::Ready(served.map_or(Waited::Dismissed, Waited::Served));
+        // Whoever is served or dismissed is no longer in the queue.
+        match stay.poll(cx) {
+            Sight::Served(entry) => {
+                self.stay = None;
+                return Poll::Ready(Waited::Served(entry));
+            }
+            Sight::Dismissed => {
+                self.stay = None;
+                return Poll::Ready(Waited::Dismissed);
+            }
+            Sight::Rung => {
+                // The alarm, or a task the pool relied on is gone with its runtime.
+                self.set_timer();
+                self.inner.attend();
+                self.inner.replenish();
+            }
+            Sight::Nothing => {}
         }
-        if self.was_polled {
-            // Woken without being served: the alarm has rung, or a task the pool relied on is
-            // gone with its runtime.
-            self.set_timer();
-            self.inner.attend();
-            self.inner.replenish();
-        }
-        self.was_polled = true;
         match &mut self.timer {
             Some(timer) => timer.as_mut().poll(cx).map(|()| Waited::TimedOut),
             None => Poll::Pending,

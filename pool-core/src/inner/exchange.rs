@@ -20,7 +20,7 @@
 //!
 //! The module is generic over what is exchanged, and knows neither managers nor runtimes.
 
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use crossbeam_utils::CachePadded;
 
@@ -28,7 +28,7 @@ use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::idle::{Homing, Settled, Shards, Taken};
 use super::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, lock};
-use super::waiters::{Place, Queue, Ticket};
+use super::waiters::{Place, Queue, Sight, Ticket, Turn};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The idle set, the queue, and the capacity they share.
@@ -119,8 +119,13 @@ pub(crate) struct Stay<T> {
 }
 
 impl<T> Stay<T> {
-    /// Ready with the item, or with `None` when the queue was dissolved.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Box<T>>> {
+    /// To come back with, should what one is served be unusable.
+    pub(crate) fn turn(&self) -> Turn {
+        self.place.turn
+    }
+
+    /// What there is; the task is woken when there is more.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Sight<T> {
         self.ticket.poll(cx)
     }
 }
@@ -228,10 +233,10 @@ impl<T: Member> Exchange<T> {
     }
 
     /// Joins the queue, unless something is idle after all; [`ring`](Self::ring) wakes the waiter
-    /// at `alarm_at`.
+    /// at `alarm_at`. Who has had a turn stands where it did, however full the queue is.
     pub(crate) fn join(
         &self,
-        at_front: bool,
+        turn: Option<Turn>,
         max_waiting: Option<usize>,
         alarm_at: Nanos,
     ) -> Joined<T> {
@@ -248,12 +253,12 @@ impl<T: Member> Exchange<T> {
             }
             line.plugged = true;
         }
-        if !at_front && line.capacity.is_full(line.queue.len(), max_waiting) {
+        if turn.is_none() && line.capacity.is_full(line.queue.len(), max_waiting) {
             self.balance(&mut line);
             return Joined::Full;
         }
         let ticket = Arc::new(Ticket::new());
-        let place = line.queue.join(Arc::clone(&ticket), at_front, alarm_at);
+        let place = line.queue.join(Arc::clone(&ticket), turn, alarm_at);
         let waiting = line.queue.len();
         self.tally.waiting.store(waiting, Relaxed);
         self.tally.peak_waiting.fetch_max(waiting, Relaxed);

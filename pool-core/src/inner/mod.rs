@@ -219,7 +219,8 @@ impl<M: Manager> Inner<M> {
             min_size,
             max_size,
             acquired: census.uses,
-            released: census.uses - census.held as u64,
+            // A use may be counted later than it is seen.
+            released: census.uses.saturating_sub(census.held as u64),
             timed_out: counters.timed_out.load(Relaxed),
             refused: counters.refused.load(Relaxed),
             rejected: counters.rejected.load(Relaxed),

@@ -21,6 +21,7 @@ use super::capacity::Capacity;
 use super::exchange::{Exchange, Joined, Member, Refusal, Stay, WhilePaused};
 use super::idle::Shards;
 use super::sync::Arc;
+use super::waiters::Sight;
 use crate::config::Reuse;
 
 /// An item that keeps its exchange alive.
@@ -97,7 +98,7 @@ fn get(home: &Home) -> Option<Box<Item>> {
     if let Some(taken) = home.exchange.take() {
         return Some(taken.item);
     }
-    match home.exchange.join(false, None, u64::MAX) {
+    match home.exchange.join(None, None, u64::MAX) {
         Joined::Served(item) => Some(item),
         Joined::Waiting { stay, .. } => wait(&stay),
         Joined::Full | Joined::Closed | Joined::Paused => None,
@@ -105,7 +106,11 @@ fn get(home: &Home) -> Option<Box<Item>> {
 }
 
 fn wait(stay: &Stay<Item>) -> Option<Box<Item>> {
-    block_on(std::future::poll_fn(|cx| stay.poll(cx)))
+    block_on(std::future::poll_fn(|cx| match stay.poll(cx) {
+        Sight::Served(item) => Poll::Ready(Some(item)),
+        Sight::Dismissed => Poll::Ready(None),
+        Sight::Rung | Sight::Nothing => Poll::Pending,
+    }))
 }
 
 /// Closes, and checks that nothing is left.
@@ -175,7 +180,7 @@ fn model_one_who_leaves_passes_on_what_was_meant_for_it() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let returner = thread::spawn(move || release(item));
@@ -194,10 +199,10 @@ fn model_one_who_leaves_loses_nothing_for_the_next_in_line() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay: first, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay: first, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
-        let Joined::Waiting { stay: second, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay: second, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let leaver = thread::spawn({
@@ -222,7 +227,7 @@ fn model_a_newcomer_never_overtakes_a_waiter() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let newcomer = thread::spawn({
@@ -337,15 +342,15 @@ fn model_a_poll_never_misses_what_is_laid_in() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(false, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
             panic!("nothing is idle");
         };
         let returner = thread::spawn(move || release(item));
         // Polled by another task before: its waker is replaced while the item comes.
         let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
         let got = match stay.poll(&mut noop) {
-            Poll::Ready(got) => got,
-            Poll::Pending => wait(&stay),
+            Sight::Served(got) => Some(got),
+            _ => wait(&stay),
         };
         returner.join().unwrap();
         release(got.expect("served"));

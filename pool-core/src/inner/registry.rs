@@ -78,8 +78,10 @@ impl Registry {
             ..Census::default()
         };
         for record in &self.records {
+            // In this order: a checkout counts its use before it enters its phase.
+            let phase = record.phase().0;
             census.uses += record.uses();
-            match record.phase().0 {
+            match phase {
                 Phase::Opening => census.opening += 1,
                 Phase::Idle => census.idle += 1,
                 Phase::Held => census.held += 1,

@@ -3,7 +3,8 @@
 //!
 //! A [`Ticket`] is one waiter: a [`Berth`] into which its connection is laid, and a waker. The
 //! queue is a doubly linked list in a slab, so neither joining nor leaving allocates once it has
-//! grown, and 10,000 waiters that give up cost those behind them nothing.
+//! grown, and 10,000 waiters that give up cost those behind them nothing. When the last has left,
+//! a slab that has grown large is given back.
 //!
 //! ```text
 //!            call                 offer              claim
@@ -13,7 +14,7 @@
 //!                                               the next; what was laid in already is passed on
 //! ```
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use super::berth::Berth;
 use super::clock::Nanos;
@@ -22,14 +23,37 @@ use super::sync::{Arc, Mutex, lock};
 /// One waiter.
 pub(crate) struct Ticket<T> {
     berth: Berth<T>,
-    waker: Mutex<Option<Waker>>,
+    bell: Mutex<Bell>,
+}
+
+/// How a waiter is woken.
+struct Bell {
+    waker: Option<Waker>,
+    /// Whether it has rung since the last poll, which may be before the first.
+    has_rung: bool,
+}
+
+/// What a waiter finds when it looks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sight<T> {
+    /// This was laid in.
+    Served(Box<T>),
+    /// It will not be served.
+    Dismissed,
+    /// Nothing, but somebody wants it to look after itself.
+    Rung,
+    /// Nothing yet.
+    Nothing,
 }
 
 impl<T> Ticket<T> {
     pub(crate) fn new() -> Self {
         Self {
             berth: Berth::new(),
-            waker: Mutex::new(None),
+            bell: Mutex::new(Bell {
+                waker: None,
+                has_rung: false,
+            }),
         }
     }
 
@@ -48,32 +72,39 @@ impl<T> Ticket<T> {
 
     /// Lets the waiter look again.
     pub(crate) fn wake(&self) {
-        let waker = lock(&self.waker).take();
+        let waker = {
+            let mut bell = lock(&self.bell);
+            bell.has_rung = true;
+            bell.waker.take()
+        };
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// What was laid in; `None` when the waiter was dismissed.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Box<T>>> {
+    /// Looks, and is woken when there is more to see.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Sight<T> {
         if let Some(item) = self.berth.take() {
-            return Poll::Ready(Some(item));
+            return Sight::Served(item);
         }
-        {
-            let mut waker = lock(&self.waker);
-            if !waker
+        let has_rung = {
+            let mut bell = lock(&self.bell);
+            if !bell
+                .waker
                 .as_ref()
                 .is_some_and(|known| known.will_wake(cx.waker()))
             {
-                *waker = Some(cx.waker().clone());
+                bell.waker = Some(cx.waker().clone());
             }
-        }
-        // The waker lock orders this look after the one by `serve`: either that found the waker,
-        // or this finds the item.
+            std::mem::take(&mut bell.has_rung)
+        };
+        // The lock of the bell orders this look after the one by `serve`: either that found the
+        // waker, or this finds the item.
         match self.berth.take() {
-            Some(item) => Poll::Ready(Some(item)),
-            None if self.berth.is_plugged() => Poll::Ready(None),
-            None => Poll::Pending,
+            Some(item) => Sight::Served(item),
+            None if self.berth.is_plugged() => Sight::Dismissed,
+            None if has_rung => Sight::Rung,
+            None => Sight::Nothing,
         }
     }
 
@@ -83,18 +114,29 @@ impl<T> Ticket<T> {
     }
 }
 
+/// When a waiter came: who came earlier has a lower one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn(u64);
+
+impl Turn {
+    /// Of one who found something idle, so before anybody who had to wait, but unusable.
+    pub(crate) const FIRST: Self = Self(0);
+}
+
 /// A waiter's place in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     index: u32,
-    /// Places are reused; the turn tells this stay from an earlier one.
-    turn: u32,
+    /// Links are reused; the number tells this stay from an earlier one.
+    stay: u64,
+    pub(crate) turn: Turn,
 }
 
 struct Link<T> {
     /// `None` in a free link.
     ticket: Option<Arc<Ticket<T>>>,
-    turn: u32,
+    stay: u64,
+    turn: Turn,
     before: u32,
     after: u32,
     /// When the waiter wants to be woken to see to its own deadline.
@@ -102,8 +144,10 @@ struct Link<T> {
 }
 
 const END: u32 = u32::MAX;
+/// Links that are kept when the queue is empty.
+const KEPT: usize = 64;
 
-/// First in, first out, with removal from anywhere.
+/// First in, first out, with removal from anywhere; in order of the turns.
 pub(crate) struct Queue<T> {
     links: Vec<Link<T>>,
     first: u32,
@@ -111,6 +155,8 @@ pub(crate) struct Queue<T> {
     /// Head of the list of free links, chained by `after`.
     free: u32,
     len: usize,
+    /// How many have joined.
+    stays: u64,
     /// No alarm is earlier than this.
     next_alarm: Nanos,
 }
@@ -123,6 +169,7 @@ impl<T> Queue<T> {
             last: END,
             free: END,
             len: 0,
+            stays: 0,
             next_alarm: Nanos::MAX,
         }
     }
@@ -135,29 +182,51 @@ impl<T> Queue<T> {
         self.len == 0
     }
 
-    /// Joins at the end, or, for one that has been served something unusable, at the front.
+    /// Joins at the end, or, with the turn of an earlier stay, where that belongs.
     pub(crate) fn join(
         &mut self,
         ticket: Arc<Ticket<T>>,
-        at_front: bool,
+        turn: Option<Turn>,
         alarm_at: Nanos,
     ) -> Place {
         self.next_alarm = self.next_alarm.min(alarm_at);
-        let index = self.free_link();
-        let (before, after) = if at_front {
-            (END, self.first)
-        } else {
-            (self.last, END)
+        self.stays += 1;
+        let stay = self.stays;
+        let turn = turn.unwrap_or(Turn(stay));
+        let before = self.last_until(turn);
+        let after = match self.links.get(before as usize) {
+            Some(link) => link.after,
+            None => self.first,
         };
+        let index = self.free_link();
         let link = &mut self.links[index as usize];
         link.ticket = Some(ticket);
         link.alarm_at = alarm_at;
+        (link.stay, link.turn) = (stay, turn);
         (link.before, link.after) = (before, after);
-        let turn = link.turn;
         self.set_after(before, index);
         self.set_before(after, index);
         self.len += 1;
-        Place { index, turn }
+        Place { index, stay, turn }
+    }
+
+    /// The last of those whose turn is not after `turn`: the very last, or one of the few at the
+    /// front who have come back too.
+    fn last_until(&self, turn: Turn) -> u32 {
+        let is_later = |index: u32| {
+            self.links
+                .get(index as usize)
+                .is_none_or(|link| link.turn > turn)
+        };
+        if self.last != END && !is_later(self.last) {
+            return self.last;
+        }
+        let (mut before, mut after) = (END, self.first);
+        while !is_later(after) {
+            before = after;
+            after = self.links[after as usize].after;
+        }
+        before
     }
 
     /// Takes out the one who has waited longest.
@@ -174,7 +243,7 @@ impl<T> Queue<T> {
         let there = self
             .links
             .get(place.index as usize)
-            .is_some_and(|link| link.turn == place.turn && link.ticket.is_some());
+            .is_some_and(|link| link.stay == place.stay && link.ticket.is_some());
         there && self.unlink(place.index).is_some()
     }
 
@@ -210,7 +279,8 @@ impl<T> Queue<T> {
         if self.free == END {
             self.links.push(Link {
                 ticket: None,
-                turn: 0,
+                stay: 0,
+                turn: Turn::FIRST,
                 before: END,
                 after: END,
                 alarm_at: Nanos::MAX,
@@ -228,12 +298,15 @@ impl<T> Queue<T> {
         let link = &mut self.links[index as usize];
         let ticket = link.ticket.take();
         let (before, after) = (link.before, link.after);
-        link.turn = link.turn.wrapping_add(1);
         link.after = free;
         self.free = index;
         self.set_after(before, after);
         self.set_before(after, before);
         self.len -= 1;
+        if self.len == 0 && self.links.len() > KEPT {
+            self.links = Vec::new();
+            self.free = END;
+        }
         ticket
     }
 
@@ -254,9 +327,9 @@ impl<T> Queue<T> {
 
 #[cfg(all(test, not(pool_loom)))]
 mod tests {
-    use super::{Queue, Ticket};
+    use super::{KEPT, Queue, Sight, Ticket, Turn};
     use std::sync::Arc;
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
 
     fn ticket() -> Arc<Ticket<u32>> {
         Arc::new(Ticket::new())
@@ -267,7 +340,7 @@ mod tests {
         let mut queue = Queue::new();
         let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
         for t in &tickets {
-            queue.join(Arc::clone(t), false, u64::MAX);
+            queue.join(Arc::clone(t), None, u64::MAX);
         }
         for t in &tickets {
             assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
@@ -276,13 +349,43 @@ mod tests {
     }
 
     #[test]
-    fn one_that_joins_at_the_front_is_called_next() {
+    fn those_who_come_back_stand_where_they_stood() {
         let mut queue = Queue::new();
-        let (early, back) = (ticket(), ticket());
-        queue.join(Arc::clone(&early), false, u64::MAX);
-        queue.join(Arc::clone(&back), true, u64::MAX);
-        assert!(Arc::ptr_eq(&queue.call().unwrap(), &back));
-        assert!(Arc::ptr_eq(&queue.call().unwrap(), &early));
+        let tickets: Vec<_> = (0..5).map(|_| ticket()).collect();
+        let turns: Vec<_> = tickets[1..]
+            .iter()
+            .map(|t| queue.join(Arc::clone(t), None, u64::MAX).turn)
+            .collect();
+        for _ in 0..3 {
+            queue.call();
+        }
+        for number in [2, 3, 1] {
+            let turn = Some(turns[number - 1]);
+            queue.join(Arc::clone(&tickets[number]), turn, u64::MAX);
+        }
+        let first = Some(Turn::FIRST);
+        queue.join(Arc::clone(&tickets[0]), first, u64::MAX);
+        for t in &tickets {
+            assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
+        }
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_crowd_that_has_left_leaves_no_memory_behind() {
+        let mut queue = Queue::new();
+        let first = queue.join(ticket(), None, u64::MAX);
+        let places: Vec<_> = (0..10 * KEPT)
+            .map(|_| queue.join(ticket(), None, u64::MAX))
+            .collect();
+        for place in &places {
+            assert!(queue.remove(*place));
+        }
+        assert!(queue.remove(first));
+        assert!(queue.links.capacity() <= KEPT);
+        let next = queue.join(ticket(), None, u64::MAX);
+        assert!(!queue.remove(first), "an old place is not a new one");
+        assert!(queue.remove(next));
     }
 
     #[test]
@@ -292,7 +395,7 @@ mod tests {
             let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
             let places: Vec<_> = tickets
                 .iter()
-                .map(|t| queue.join(Arc::clone(t), false, u64::MAX))
+                .map(|t| queue.join(Arc::clone(t), None, u64::MAX))
                 .collect();
             assert!(queue.remove(places[leaver]));
             assert!(!queue.remove(places[leaver]), "one leaves once");
@@ -308,9 +411,9 @@ mod tests {
     #[test]
     fn a_place_is_not_mistaken_for_a_later_one_in_the_same_link() {
         let mut queue = Queue::new();
-        let old = queue.join(ticket(), false, u64::MAX);
+        let old = queue.join(ticket(), None, u64::MAX);
         queue.call();
-        let new = queue.join(ticket(), false, u64::MAX);
+        let new = queue.join(ticket(), None, u64::MAX);
         assert!(!queue.remove(old));
         assert!(queue.remove(new));
     }
@@ -319,7 +422,7 @@ mod tests {
     fn an_alarm_rings_once_and_when_it_is_due() {
         let mut queue = Queue::new();
         for alarm_at in [30, 10, u64::MAX] {
-            queue.join(ticket(), false, alarm_at);
+            queue.join(ticket(), None, alarm_at);
         }
         assert_eq!(queue.take_alarms(9).len(), 0);
         assert_eq!(queue.take_alarms(10).len(), 1);
@@ -346,8 +449,17 @@ mod tests {
     fn one_dismissed_is_told_so() {
         let t = ticket();
         let mut cx = Context::from_waker(Waker::noop());
-        assert_eq!(t.poll(&mut cx), Poll::Pending);
+        assert_eq!(t.poll(&mut cx), Sight::Nothing);
         t.dismiss();
-        assert_eq!(t.poll(&mut cx), Poll::Ready(None));
+        assert_eq!(t.poll(&mut cx), Sight::Dismissed);
+    }
+
+    #[test]
+    fn one_woken_before_it_looked_is_told_so_once() {
+        let t = ticket();
+        let mut cx = Context::from_waker(Waker::noop());
+        t.wake();
+        assert_eq!(t.poll(&mut cx), Sight::Rung);
+        assert_eq!(t.poll(&mut cx), Sight::Nothing);
     }
 }

@@ -37,6 +37,43 @@ async fn hold(pool: &Pool<MockManager>, count: usize) -> Vec<Guard> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn waiters_that_are_served_something_broken_keep_their_order() {
+    let mock = MockManager::new();
+    let pool = pool(&mock, 2);
+    let held = hold(&pool, 2).await;
+    let mut waiting: Vec<Getting<'_>> = (0..3).map(|_| Box::pin(pool.get()) as _).collect();
+    for getting in &mut waiting {
+        assert!(poll(getting).is_pending());
+    }
+    // The first two are served at once, and what they get breaks on the way.
+    mock.always(Step::Connect, Act::SucceedAfter(MS * 5));
+    let breakers: Vec<_> = held.iter().map(|conn| conn.breaker()).collect();
+    drop(held);
+    breakers.iter().for_each(|break_it| break_it());
+    assert!(poll(&mut waiting[0]).is_pending());
+    assert!(poll(&mut waiting[1]).is_pending());
+    // Connections come one at a time from now on, and the first goes to who came first.
+    pool.resize(0, 1).expect("valid");
+    tokio::time::sleep(MS * 20).await;
+    let mut turn = Vec::new();
+    while !waiting.is_empty() {
+        tokio::time::sleep(MS * 20).await;
+        let mut served = Vec::new();
+        for (number, getting) in waiting.iter_mut().enumerate() {
+            if let Poll::Ready(got) = poll(getting) {
+                served.push(number);
+                drop(got.expect("it is served"));
+            }
+        }
+        for number in served.iter().rev() {
+            drop(waiting.remove(*number));
+        }
+        turn.extend(served);
+    }
+    assert_eq!(turn[0], 0, "the one who came first is served first");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_breaks_while_it_is_validated_is_not_handed_out() {
     let mock = MockManager::new();
     let pool = Pool::builder(mock.clone())
