@@ -157,9 +157,12 @@ impl<M: Manager> PoolBuilder<M> {
     pub async fn connect(self) -> Result<Pool<M>, Error<M::Error>> {
         let pool = self.unstarted()?;
         let inner = pool.inner();
+        let min_size = inner.config.min_size;
+        // Nothing else is to open the minimum meanwhile: here each failure is told.
+        inner.set_minimum(0);
         let mut opening = JoinSet::new();
         loop {
-            for permit in inner.plan_to_minimum() {
+            for permit in inner.plan_up_to(min_size) {
                 opening.spawn(Inner::open_validated(permit));
             }
             match opening.join_next().await {
@@ -169,6 +172,7 @@ impl<M: Manager> PoolBuilder<M> {
                 Some(Err(_)) => return Err(Error::Panicked(Stage::Connect)),
             }
         }
+        inner.set_minimum(min_size);
         inner.attend();
         Ok(pool)
     }

@@ -40,8 +40,8 @@ struct Keeper<M: Manager> {
 struct Findings {
     /// Whether an idle connection is to be retired or pinged.
     something_is_due: bool,
-    /// Connections that soon end and have no successor, which are idle or held.
-    ending: Vec<Arc<Record>>,
+    /// How many connections soon end, idle or held.
+    ending: usize,
     leaks: Vec<Arc<Record>>,
     /// Connections held past `reclaim_threshold`.
     abandoned: Vec<Arc<Record>>,
@@ -172,11 +172,10 @@ impl<M: Manager> Keeper<M> {
         for record in &findings.abandoned {
             next = next.min(inner.reclaim(record, now));
         }
+        // Before those that are due are closed: what is counted here is still there.
+        self.find_successors(findings.ending);
         if findings.something_is_due {
             next = next.min(self.tend_idle(now));
-        }
-        for record in findings.ending {
-            self.find_successor(&record);
         }
         self.inner.replenish();
         // Many connections are due one after another: then a look is for several of them.
@@ -191,7 +190,7 @@ impl<M: Manager> Keeper<M> {
         let registry = inner.registry();
         let mut found = Findings {
             something_is_due: false,
-            ending: Vec::new(),
+            ending: 0,
             leaks: Vec::new(),
             abandoned: Vec::new(),
             next: match registry.records() {
@@ -213,8 +212,8 @@ impl<M: Manager> Keeper<M> {
             let succession_at = limits.succession_at(record);
             if succession_at > now {
                 found.next = found.next.min(succession_at);
-            } else if !record.succeeded.load(Relaxed) {
-                found.ending.push(Arc::clone(record));
+            } else {
+                found.ending += 1;
             }
         }
         found
@@ -291,15 +290,14 @@ impl<M: Manager> Keeper<M> {
         });
     }
 
-    /// Opens a successor for a connection that ends soon, if the pool would miss it.
-    fn find_successor(&self, ending: &Record) {
+    /// Opens successors for connections that end soon, as far as the pool would miss them.
+    fn find_successors(&self, ending: usize) {
         let inner = &self.inner;
-        if inner
-            .exchange
-            .take_capacity(|c| usize::from(c.live() <= c.min))
-            > 0
-        {
-            ending.succeeded.store(true, Relaxed);
+        let missing = |live: usize, min: usize| min.saturating_sub(live.saturating_sub(ending));
+        if ending == 0 {
+            return;
+        }
+        for _ in 0..inner.exchange.take_capacity(|c| missing(c.live(), c.min)) {
             inner.begin_connect(Purpose::Ahead);
         }
     }

@@ -5,6 +5,8 @@
 //! has a connection of its own to one WAL file). The ways are written here as their users write
 //! them; the last is this crate.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot run says where")]
+
 use std::future::Future;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};

@@ -4,6 +4,8 @@
 //! in `.cargo/config.toml` are what this measures; `LIBSQLITE3_FLAGS=" "` in the environment shows
 //! SQLite's own.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot run says where")]
+
 use std::time::Instant;
 
 use pool_core::Manager;

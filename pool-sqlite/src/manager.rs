@@ -111,7 +111,11 @@ impl Manager for SqliteManager {
     }
 
     fn name(&self) -> Cow<'_, str> {
-        Cow::Borrowed(&self.database.name)
+        if self.mode == self.database.config.open_mode {
+            Cow::Borrowed(&self.database.name)
+        } else {
+            Cow::Owned(format!("{} (readers)", self.database.name))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::Inner;
 use super::bounded::{Failure, bounded, caught_now};
 use super::care::Care;
 use super::entry::{Entry, Slot};
+use super::exchange::Refusal;
 use super::record::Record;
 use crate::manager::Manager;
 use crate::policy::breaker::Attempt;
@@ -244,12 +245,21 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// The slots a warm-up is to open, up to the minimum.
-    pub(crate) fn plan_to_minimum(self: &Arc<Self>) -> Vec<Permit<M>> {
+    /// The slots a warm-up is to open next, up to `wanted` connections in all.
+    pub(crate) fn plan_up_to(self: &Arc<Self>, wanted: usize) -> Vec<Permit<M>> {
         let planned = self
             .exchange
-            .take_capacity(|c| c.min.saturating_sub(c.live()));
+            .take_capacity(|c| wanted.saturating_sub(c.live()));
         (0..planned).map(|_| Permit::for_planned(self)).collect()
+    }
+
+    /// Changes the minimum; what is missing to it is opened.
+    pub(crate) fn set_minimum(self: &Arc<Self>, min: usize) {
+        let (surplus, connects) = self.exchange.resize(|c| c.min = min);
+        for entry in surplus {
+            Self::close_refused((entry, Refusal::Surplus));
+        }
+        self.begin_connects(connects);
     }
 }
 

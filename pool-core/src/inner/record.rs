@@ -7,7 +7,7 @@
 
 use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_utils::atomic::AtomicCell;
 
@@ -45,8 +45,6 @@ pub(crate) struct Record {
     uses: AtomicU64,
     /// Where it was last checked out.
     site: AtomicCell<Option<&'static Location<'static>>>,
-    /// Whether a connection to follow it has been ordered.
-    pub(crate) succeeded: AtomicBool,
     /// The use that has been reported as a leak, counted as in `uses`.
     pub(crate) reported_use: AtomicU64,
     /// The use whose holder has said how long it takes, and until when.
@@ -70,7 +68,6 @@ impl Record {
             proved_at: AtomicU64::new(0),
             uses: AtomicU64::new(0),
             site: AtomicCell::new(None),
-            succeeded: AtomicBool::new(false),
             reported_use: AtomicU64::new(0),
             allowed_use: AtomicU64::new(0),
             allowed_until: AtomicU64::new(0),

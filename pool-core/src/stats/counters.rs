@@ -43,7 +43,8 @@ impl Counters {
             peak_active: AtomicUsize::new(0),
             wait: Histogram::new(),
             connect: Histogram::new(),
-            usage: Histogram::new(),
+            // Recorded into by returns, which do not allocate.
+            usage: Histogram::allocated(),
             validate: Histogram::new(),
             recycle: Histogram::new(),
         }

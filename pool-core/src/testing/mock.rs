@@ -129,6 +129,11 @@ impl MockManager {
         self.0.peak_running[step as usize].load(SeqCst)
     }
 
+    /// How many handles of this manager exist, those of its connections not counted.
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.0) - self.open()
+    }
+
     /// How many connections exist.
     pub fn open(&self) -> usize {
         self.0.open.load(SeqCst)

@@ -265,15 +265,19 @@ impl World {
             all.push(served.expect("no slot was lost"));
         }
         assert_eq!(self.pool.stats().active, self.max);
-        if dice.one_in(2) {
-            drop(all);
-            self.pool.close().await;
-        } else if dice.one_in(2) {
-            self.pool.close_timeout(MS).await;
-            drop(all);
-        } else {
-            drop(self.pool);
-            drop(all);
+        match dice.below(3) {
+            0 => {
+                drop(all);
+                self.pool.close().await;
+            }
+            1 => {
+                self.pool.close_timeout(MS).await;
+                drop(all);
+            }
+            _ => {
+                drop(self.pool);
+                drop(all);
+            }
         }
         tokio::time::sleep(MS * 60_000).await;
         assert_eq!(

@@ -3,9 +3,12 @@
 //! Nothing here sleeps to get an order right: what must happen first is waited for, and a test that
 //! would hang fails after [`PATIENCE`].
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
 mod calls;
 mod locks;
 mod open;
+mod pools;
 mod reset;
 
 use std::future::Future;

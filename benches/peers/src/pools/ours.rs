@@ -30,7 +30,10 @@ impl Peer for Ours {
 
     fn new(max_size: usize, connects: Connects) -> Self {
         // The others open nothing before it is asked for.
-        let pool = Pool::builder(connects).min_size(0).max_size(max_size).build();
+        let pool = Pool::builder(connects)
+            .min_size(0)
+            .max_size(max_size)
+            .build();
         Self(pool.expect("these settings break no rule"))
     }
 

@@ -1,0 +1,121 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
+
+use pool_core::Pool;
+use pool_core::testing::{MockManager, Step};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{builder, open, settle};
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
+
+fn real_runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn a_guard_may_be_dropped_on_another_thread_and_outside_a_runtime() {
+    let mock = MockManager::new();
+    let runtime = runtime();
+    let pool = runtime.block_on(open(&mock, 1, 1));
+    let guard = runtime.block_on(pool.get()).unwrap();
+    std::thread::spawn(move || drop(guard)).join().unwrap();
+    assert_eq!(pool.stats().idle, 1);
+    let guard = runtime.block_on(pool.get()).unwrap();
+    guard.break_it();
+    drop(guard);
+    assert_eq!(mock.open(), 0);
+    assert_eq!(runtime.block_on(pool.get()).unwrap().id(), 2);
+}
+
+#[test]
+fn a_guard_may_outlive_its_runtime_and_its_pool() {
+    let mock = MockManager::new();
+    let first = runtime();
+    let pool = first.block_on(open(&mock, 2, 2));
+    let (one, two) =
+        first.block_on(async { (pool.get().await.unwrap(), pool.get().await.unwrap()) });
+    drop(first);
+    one.make_dirty();
+    drop(one);
+    assert_eq!(mock.open(), 1, "nothing could recycle it: it is closed");
+    drop(pool);
+    drop(two);
+    assert_eq!(mock.open(), 0);
+}
+
+#[test]
+fn a_guard_may_be_dropped_while_a_panic_unwinds_without_a_runtime() {
+    let mock = MockManager::new();
+    let runtime = runtime();
+    let pool = runtime.block_on(open(&mock, 1, 1));
+    let guard = runtime.block_on(pool.get()).unwrap();
+    drop(pool);
+    drop(runtime);
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        let _guard = guard;
+        std::panic::resume_unwind(Box::new("a user panics"));
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(mock.open(), 0);
+}
+
+#[test]
+fn a_pool_made_outside_a_runtime_opens_its_minimum_at_the_first_checkout() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 2, 2).build().unwrap();
+    assert_eq!(mock.count(Step::Connect), 0);
+    runtime().block_on(async {
+        drop(pool.get().await.unwrap());
+        mock.until(|mock| mock.open() == 2).await;
+    });
+}
+
+static SHARED: LazyLock<(MockManager, Pool<MockManager>)> = LazyLock::new(|| {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 2).build().unwrap();
+    (mock, pool)
+});
+
+#[test]
+fn a_pool_in_a_static_serves_one_runtime_after_another() {
+    for _ in 0..3 {
+        runtime().block_on(async {
+            let pool = &SHARED.1;
+            let (one, two) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+            one.break_it();
+            drop((one, two));
+            drop((pool.get().await.unwrap(), pool.get().await.unwrap()));
+            settle().await;
+        });
+    }
+}
+
+#[test]
+fn who_waits_on_one_runtime_is_served_though_another_one_ends() {
+    let mock = MockManager::new();
+    // On the real clock: a paused one would leap to the end of the waiter's patience.
+    let first = real_runtime();
+    mock.next(Step::Connect, [pool_core::testing::Act::Hang]);
+    let pool = first.block_on(async {
+        let pool = builder(&mock, 0, 1).build().unwrap();
+        let _impatient = tokio::time::timeout(crate::MS, pool.get()).await;
+        pool
+    });
+    assert_eq!(pool.stats().opening, 1);
+    let waiter = std::thread::spawn({
+        let pool = pool.clone();
+        move || real_runtime().block_on(async move { pool.get().await.map(|conn| conn.id()) })
+    });
+    while pool.stats().waiting == 0 {
+        std::thread::yield_now();
+    }
+    drop(first);
+    assert_eq!(waiter.join().unwrap().unwrap(), 1);
+}

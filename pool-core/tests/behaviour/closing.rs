@@ -1,0 +1,147 @@
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{Error, Validation};
+use tokio::time::{Instant, sleep};
+
+use crate::{SECOND, builder, getter, open, settle};
+
+#[tokio::test(start_paused = true)]
+async fn close_fails_waiters_at_once_lets_holders_finish_and_reports_who_did_not() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 2, 2)
+        .drain_timeout(30 * SECOND)
+        .connect()
+        .await
+        .unwrap();
+    let (quick, slow) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    let waiter = getter(&pool);
+    settle().await;
+    let began = Instant::now();
+    let closing = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.close().await }
+    });
+    assert_eq!(waiter.await.unwrap().unwrap_err(), "the pool is closed");
+    assert!(began.elapsed().is_zero());
+    sleep(5 * SECOND).await;
+    drop(quick);
+    slow.interrupted().await;
+    assert_eq!(
+        began.elapsed(),
+        30 * SECOND,
+        "interrupted at the end of the patience"
+    );
+    let report = closing.await.unwrap();
+    assert_eq!(
+        report.took,
+        35 * SECOND,
+        "and given close_timeout to notice"
+    );
+    assert!(!report.is_complete() && report.not_closed == 1 && report.interrupted == 1);
+    assert!(report.to_string().contains("closing.rs"), "{report}");
+    drop(slow);
+    assert_eq!(mock.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_pool_gives_nothing_and_closes_again_at_once() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 3, 3).await;
+    assert!(!pool.is_closed());
+    assert!(pool.close().await.is_complete());
+    assert!(pool.is_closed() && pool.clone().is_closed());
+    assert_eq!(mock.open(), 0);
+    assert!(matches!(pool.get().await, Err(Error::Closed)));
+    assert!(matches!(pool.try_get(), Err(Error::Closed)));
+    assert!(matches!(
+        pool.get_timeout(std::time::Duration::ZERO).await,
+        Err(Error::Closed)
+    ));
+    assert!(pool.close().await.is_complete());
+    pool.resize(3, 3).unwrap();
+    sleep(60 * SECOND).await;
+    assert_eq!(mock.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_returns_as_soon_as_the_last_holder_does() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    let held = pool.get().await.unwrap();
+    tokio::spawn(async move {
+        sleep(4 * SECOND).await;
+        drop(held);
+    });
+    let report = pool.close().await;
+    assert_eq!((report.took, report.is_complete()), (4 * SECOND, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_aborts_connects_and_bounds_closes_that_hang() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 3)
+        .close_timeout(2 * SECOND)
+        .build()
+        .unwrap();
+    drop(pool.get().await.unwrap());
+    mock.always(Step::Connect, Act::Hang);
+    mock.always(Step::Close, Act::Hang);
+    let (_one, _two) = (getter(&pool), getter(&pool));
+    pool.resize(3, 3).unwrap();
+    settle().await;
+    let report = pool.close().await;
+    assert_eq!((report.took, report.is_complete()), (2 * SECOND, true));
+    assert_eq!((mock.open(), mock.running(Step::Connect)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_timeout_bounds_the_patience_with_a_validation_that_hangs() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 1)
+        .validation(Validation::Always)
+        .validate_timeout(600 * SECOND)
+        .connect()
+        .await
+        .unwrap();
+    mock.always(Step::Validate, Act::Hang);
+    let _waiter = getter(&pool);
+    settle().await;
+    let report = pool.close_timeout(3 * SECOND).await;
+    assert_eq!((report.took, report.not_closed), (3 * SECOND, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_last_handle_is_dropped_everything_closes_and_no_task_remains() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 3, 3)
+        .keepalive(SECOND)
+        .connect()
+        .await
+        .unwrap();
+    let held = pool.get().await.unwrap();
+    let clone = pool.clone();
+    drop(pool);
+    drop(clone.get().await.unwrap());
+    drop(clone);
+    assert_eq!(mock.open(), 1, "only what is held");
+    drop(held);
+    assert_eq!(mock.open(), 0);
+    settle().await;
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    assert_eq!(tasks, 0, "the keeper has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_manager_owns_is_freed_with_the_pool() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 2, 2).await;
+    let before = mock.handles();
+    drop(pool);
+    settle().await;
+    assert!(
+        mock.handles() < before && mock.handles() == 1,
+        "{}",
+        mock.handles()
+    );
+}

@@ -1,0 +1,163 @@
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{Error, Stage};
+use tokio::time::{Instant, sleep};
+
+use crate::{MS, SECOND, builder, getter, settle};
+
+#[tokio::test(start_paused = true)]
+async fn at_no_moment_are_there_more_than_max_size_connections_those_being_opened_or_closed_included()
+ {
+    let mock = MockManager::new();
+    mock.always(Step::Close, Act::SucceedAfter(50 * MS));
+    mock.always(Step::Connect, Act::SucceedAfter(5 * MS));
+    let pool = builder(&mock, 0, 3).max_uses(1).build().unwrap();
+    let crowd: Vec<_> = (0..60).map(|_| getter(&pool)).collect();
+    for one in crowd {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(mock.peak_open(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_max_connecting_connects_run_at_once() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::SucceedAfter(10 * MS));
+    let pool = builder(&mock, 0, 20).max_connecting(3).build().unwrap();
+    let crowd: Vec<_> = (0..20).map(|_| getter(&pool)).collect();
+    for one in crowd {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(mock.peak_running(Step::Connect), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_does_not_die_with_the_caller_that_caused_it() {
+    let mock = MockManager::new();
+    mock.next(Step::Connect, [Act::SucceedAfter(SECOND)]);
+    let pool = builder(&mock, 0, 5).build().unwrap();
+    let caller = getter(&pool);
+    mock.until(|mock| mock.running(Step::Connect) == 1).await;
+    caller.abort();
+    sleep(2 * SECOND).await;
+    assert_eq!(pool.stats().idle, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_nobody_wants_any_more_is_not_begun() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::SucceedAfter(SECOND));
+    let pool = builder(&mock, 0, 10).max_connecting(1).build().unwrap();
+    let crowd: Vec<_> = (0..10).map(|_| getter(&pool)).collect();
+    mock.until(|mock| mock.running(Step::Connect) == 1).await;
+    for one in &crowd {
+        one.abort();
+    }
+    sleep(10 * SECOND).await;
+    assert_eq!(mock.count(Step::Connect), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waiters_on_a_dead_server_make_no_storm() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Fail);
+    let pool = builder(&mock, 0, 10)
+        .breaker_threshold(0)
+        .acquire_timeout(10 * SECOND)
+        .build()
+        .unwrap();
+    let crowd: Vec<_> = (0..1_000).map(|_| getter(&pool)).collect();
+    sleep(9 * SECOND).await;
+    let attempts = mock.count(Step::Connect);
+    assert!((20..=100).contains(&attempts), "{attempts} in nine seconds");
+    mock.always(Step::Connect, Act::Succeed);
+    let back = Instant::now();
+    for one in crowd {
+        one.await.unwrap().unwrap();
+    }
+    assert!(back.elapsed() <= 300 * MS, "{:?}", back.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_that_hangs_or_panics_is_bounded_and_its_slot_is_free_again() {
+    let mock = MockManager::new();
+    mock.next(Step::Connect, [Act::Hang, Act::Panic]);
+    let pool = builder(&mock, 0, 1)
+        .connect_timeout(SECOND)
+        .build()
+        .unwrap();
+    let began = Instant::now();
+    drop(pool.get().await.unwrap());
+    assert!(began.elapsed() < 2 * SECOND);
+    assert_eq!(pool.stats().connect_failures, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_names_the_connect_that_failed() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Fail);
+    let pool = builder(&mock, 0, 1)
+        .breaker_threshold(0)
+        .acquire_timeout(SECOND)
+        .build()
+        .unwrap();
+    let error = pool.get().await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the mock was told to fail to Connect"),
+        "{error}"
+    );
+    assert!(
+        matches!(
+            error,
+            Error::Timeout {
+                stage: Stage::Connect,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn connect_opens_and_validates_the_minimum_or_says_why_not() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 7, 10)
+        .max_connecting(2)
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(
+        (mock.open(), pool.stats().idle, mock.count(Step::Validate)),
+        (7, 7, 7)
+    );
+    assert_eq!(pool.stats().min_size, 7);
+
+    for (step, act, text) in [
+        (Step::Connect, Act::Fail, "cannot connect"),
+        (Step::Validate, Act::Fail, "validation"),
+        (Step::Connect, Act::Hang, "no answer within 10"),
+        (Step::Validate, Act::Panic, "panicked"),
+    ] {
+        let mock = MockManager::new();
+        mock.next(step, [Act::Succeed, act]);
+        let error = builder(&mock, 3, 3).connect().await.unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+        settle().await;
+        assert_eq!(mock.open(), 0, "what was opened is closed");
+    }
+    let error = builder(&mock, 3, 2).connect().await.unwrap_err();
+    assert!(matches!(error, Error::Config(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_minimum_is_filled_in_the_background_and_kept_filled() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 3, 5).build().unwrap();
+    mock.until(|mock| mock.open() == 3).await;
+    let conn = pool.get().await.unwrap();
+    conn.break_it();
+    drop(conn);
+    settle().await;
+    assert_eq!((mock.open(), mock.count(Step::Connect)), (3, 4));
+}

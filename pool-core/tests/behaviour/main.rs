@@ -1,0 +1,50 @@
+//! What a pool promises, and what each setting does, over a scripted manager.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+mod anywhere;
+mod closing;
+mod connects;
+mod dynamic;
+mod events;
+mod queue;
+mod sizes;
+mod stages;
+mod timers;
+mod told;
+
+use std::time::Duration;
+
+use pool_core::testing::MockManager;
+use pool_core::{Pool, PoolBuilder};
+use tokio::task::JoinHandle;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+fn builder(mock: &MockManager, min: usize, max: usize) -> PoolBuilder<MockManager> {
+    Pool::builder(mock.clone()).min_size(min).max_size(max)
+}
+
+/// A pool whose minimum is open.
+async fn open(mock: &MockManager, min: usize, max: usize) -> Pool<MockManager> {
+    builder(mock, min, max).connect().await.unwrap()
+}
+
+/// Waits in a task for a connection, and gives its number.
+fn getter(pool: &Pool<MockManager>) -> JoinHandle<Result<u64, String>> {
+    let pool = pool.clone();
+    tokio::spawn(async move {
+        pool.get()
+            .await
+            .map(|conn| conn.id())
+            .map_err(|error| error.to_string())
+    })
+}
+
+/// Lets every task that can run do so.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,217 @@
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{Error, Pool, PooledConnection, Stage, Validation};
+use tokio::time::{Instant, sleep};
+
+use crate::{MS, SECOND, builder, open, settle};
+
+/// Polls a checkout so often and drops it.
+async fn cancel_after(pool: &Pool<MockManager>, polls: usize) {
+    let mut getting = pin!(pool.get());
+    for _ in 0..polls {
+        let mut cx = Context::from_waker(Waker::noop());
+        if getting.as_mut().poll(&mut cx).is_ready() {
+            return;
+        }
+        settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_checkout_at_any_await_point_loses_nothing() {
+    for step in [Step::Connect, Step::Validate, Step::Recycle] {
+        for polls in 0..4 {
+            let mock = MockManager::new();
+            let pool = builder(&mock, 1, 2)
+                .validation(Validation::Always)
+                .connect()
+                .await
+                .unwrap();
+            mock.next(step, [Act::SucceedAfter(10 * MS)]);
+            let held = (step == Step::Connect).then(|| pool.try_get().unwrap().unwrap());
+            if step == Step::Recycle {
+                let conn = pool.get().await.unwrap();
+                conn.make_dirty();
+            }
+            cancel_after(&pool, polls).await;
+            sleep(SECOND).await;
+            drop(held);
+            let both = (pool.get().await.unwrap(), pool.get().await.unwrap());
+            drop(both);
+            assert_eq!(
+                pool.stats().idle,
+                mock.open(),
+                "{step:?} after {polls} polls"
+            );
+            assert!(mock.open() <= 2);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_validation_does_not_cost_the_connection() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 1)
+        .validation(Validation::Always)
+        .connect()
+        .await
+        .unwrap();
+    mock.next(Step::Validate, [Act::SucceedAfter(50 * MS)]);
+    let error = pool.get_timeout(10 * MS).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Timeout {
+                stage: Stage::Validate,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(pool.stats().active, 1, "still being validated");
+    sleep(SECOND).await;
+    assert_eq!((pool.stats().idle, mock.count(Step::Connect)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_known_to_be_broken_is_never_handed_out() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    let conn = pool.get().await.unwrap();
+    let (id, break_it) = (conn.id(), conn.breaker());
+    drop(conn);
+    break_it();
+    assert_ne!(pool.get().await.unwrap().id(), id, "it broke while idle");
+    let conn = pool.get().await.unwrap();
+    let id = conn.id();
+    conn.break_it();
+    drop(conn);
+    assert_ne!(pool.get().await.unwrap().id(), id, "it came back broken");
+    assert_eq!(pool.stats().closed_by.broken, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_user_panicked_is_validated_first() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 1)
+        .validation(Validation::Never)
+        .connect()
+        .await
+        .unwrap();
+    let before = mock.count(Step::Validate);
+    let conn = pool.get().await.unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        let _conn = conn;
+        std::panic::resume_unwind(Box::new("a user panics"));
+    }));
+    assert!(panicked.is_err());
+    drop(pool.get().await.unwrap());
+    assert_eq!(
+        (
+            mock.count(Step::Validate) - before,
+            mock.count(Step::Connect)
+        ),
+        (1, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn manager_code_that_panics_hangs_or_errs_costs_its_own_connection_only() {
+    for act in [Act::Fail, Act::Hang, Act::Panic] {
+        for step in [Step::Recycle, Step::Close] {
+            let mock = MockManager::new();
+            let pool = open(&mock, 3, 3).await;
+            mock.next(step, [act.clone()]);
+            let conn = pool.get().await.unwrap();
+            if step == Step::Recycle {
+                conn.make_dirty();
+                drop(conn);
+            } else {
+                PooledConnection::invalidate(conn);
+            }
+            sleep(20 * SECOND).await;
+            let stats = pool.stats();
+            assert_eq!(
+                (stats.closed, stats.idle),
+                (1, 3),
+                "{step:?} {act:?}: {stats}"
+            );
+            assert_eq!(mock.open(), 3);
+        }
+    }
+    let mock = MockManager::new();
+    let pool = open(&mock, 3, 3).await;
+    let conn = pool.get().await.unwrap();
+    conn.make_condition_panic();
+    drop(conn);
+    sleep(SECOND).await;
+    assert_eq!((pool.stats().closed, pool.stats().idle), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dirty_connection_is_recycled_before_the_next_gets_it() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    let conn = pool.get().await.unwrap();
+    conn.make_dirty();
+    mock.next(Step::Recycle, [Act::SucceedAfter(SECOND)]);
+    drop(conn);
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.active, stats.idle),
+        (1, 0),
+        "what is recycled counts as active"
+    );
+    let began = Instant::now();
+    drop(pool.get().await.unwrap());
+    assert_eq!((began.elapsed(), mock.count(Step::Recycle)), (SECOND, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn validation_is_asked_for_as_the_policy_says() {
+    let cases = [
+        (Validation::Always, 0, 1),
+        (Validation::Never, 3600, 0),
+        (Validation::WhenIdleFor(10 * SECOND), 9, 0),
+        (Validation::WhenIdleFor(10 * SECOND), 10, 1),
+    ];
+    for (validation, idle_for, expected) in cases {
+        let mock = MockManager::new();
+        let pool = builder(&mock, 1, 1)
+            .validation(validation)
+            .keepalive(None)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect()
+            .await
+            .unwrap();
+        drop(pool.get().await.unwrap());
+        let before = mock.count(Step::Validate);
+        sleep(idle_for * SECOND).await;
+        drop(pool.get().await.unwrap());
+        assert_eq!(
+            mock.count(Step::Validate) - before,
+            expected,
+            "{validation} {idle_for}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_every_connection_fails_validation_the_caller_learns_it() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 2, 2)
+        .validation(Validation::Always)
+        .build()
+        .unwrap();
+    drop(pool.get().await.unwrap());
+    mock.always(Step::Validate, Act::Hang);
+    let began = Instant::now();
+    let outcome = pool.get().await;
+    assert!(outcome.is_ok(), "a new connection needs no validation");
+    assert_eq!(began.elapsed(), 5 * SECOND, "validate_timeout, once");
+}

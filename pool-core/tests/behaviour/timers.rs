@@ -1,0 +1,186 @@
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{PooledConnection, Validation};
+use tokio::time::sleep;
+
+use crate::{MS, SECOND, builder, settle};
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_after_idle_timeout_down_to_the_minimum() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 3)
+        .idle_timeout(60 * SECOND)
+        .keepalive(None)
+        .build()
+        .unwrap();
+    let all = (
+        pool.get().await.unwrap(),
+        pool.get().await.unwrap(),
+        pool.get().await.unwrap(),
+    );
+    drop(all);
+    sleep(59_999 * MS).await;
+    assert_eq!(mock.open(), 3);
+    sleep(20 * MS).await;
+    assert_eq!((mock.open(), pool.stats().closed_by.idle_timeout), (1, 2));
+    sleep(3600 * SECOND / 2).await;
+    assert_eq!(mock.open(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_replaced_at_max_lifetime_without_a_dip() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 2, 4)
+        .max_lifetime(1000 * SECOND)
+        .lifetime_jitter(0.0)
+        .keepalive(None)
+        .idle_timeout(None)
+        .connect()
+        .await
+        .unwrap();
+    sleep(969 * SECOND).await;
+    assert_eq!(mock.open(), 2);
+    mock.always(Step::Connect, Act::SucceedAfter(5 * SECOND));
+    for _ in 0..4000 {
+        sleep(10 * MS).await;
+        assert!(mock.open() >= 2, "no dip");
+    }
+    assert_eq!((pool.stats().closed_by.max_lifetime, mock.open()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lifetime_ends_under_no_holder_and_is_looked_at_when_it_comes_back() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 1)
+        .max_lifetime(10 * SECOND)
+        .lifetime_jitter(0.0)
+        .leak_threshold(None)
+        .build()
+        .unwrap();
+    let conn = pool.get().await.unwrap();
+    sleep(60 * SECOND).await;
+    assert_eq!((mock.open(), conn.id()), (1, 1));
+    drop(conn);
+    assert_eq!((mock.open(), pool.stats().closed_by.max_lifetime), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_connection_is_not_handed_out() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 1)
+        .max_lifetime(10 * SECOND)
+        .lifetime_jitter(0.0)
+        .build()
+        .unwrap();
+    drop(pool.get().await.unwrap());
+    tokio::time::advance(10 * SECOND).await;
+    assert_eq!(pool.get().await.unwrap().id(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_jitter_spreads_the_ends_of_lifetimes() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 20, 20)
+        .max_lifetime(1000 * SECOND)
+        .lifetime_jitter(0.5)
+        .keepalive(None)
+        .idle_timeout(None)
+        .connect()
+        .await
+        .unwrap();
+    sleep(499 * SECOND).await;
+    assert_eq!(pool.stats().closed, 0, "none before half of the lifetime");
+    sleep(250 * SECOND).await;
+    let half = pool.stats().closed_by.max_lifetime;
+    assert!(
+        (3..=17).contains(&half),
+        "{half} of 20 in the first half of the spread"
+    );
+    sleep(252 * SECOND).await;
+    assert!(pool.stats().closed_by.max_lifetime >= 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_replaced_after_max_uses() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 1).max_uses(3).build().unwrap();
+    for expected in [1, 1, 1, 2, 2, 2, 3] {
+        assert_eq!(pool.get().await.unwrap().id(), expected);
+        settle().await;
+    }
+    assert_eq!(pool.stats().closed_by.max_uses, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_pinged_after_keepalive_and_stays_as_idle_as_it_was() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 1)
+        .keepalive(60 * SECOND)
+        .validation(Validation::Never)
+        .connect()
+        .await
+        .unwrap();
+    let before = mock.count(Step::Validate);
+    sleep(59_999 * MS).await;
+    assert_eq!(mock.count(Step::Validate), before);
+    sleep(20 * MS).await;
+    assert_eq!(mock.count(Step::Validate), before + 1);
+    sleep(60 * SECOND).await;
+    assert_eq!(mock.count(Step::Validate), before + 2);
+    pool.retain(|_, meta| {
+        assert!(meta.idle_for >= 119 * SECOND, "{meta:?}");
+        true
+    });
+    assert_eq!(
+        PooledConnection::metadata(&pool.get().await.unwrap()).uses,
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_idle_connection_is_found_by_its_ping_and_replaced() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 2, 2)
+        .keepalive(60 * SECOND)
+        .connect()
+        .await
+        .unwrap();
+    mock.next(Step::Validate, [Act::Hang]);
+    sleep(66 * SECOND).await;
+    assert!(
+        pool.stats().closed_by.validate_failed == 1,
+        "{:?}",
+        pool.stats().closed_by
+    );
+    assert_eq!(mock.open(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn min_idle_keeps_headroom_beyond_what_is_held() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 5).min_idle(2).build().unwrap();
+    mock.until(|mock| mock.open() == 2).await;
+    let one = pool.get().await.unwrap();
+    mock.until(|mock| mock.open() == 3).await;
+    let two = pool.get().await.unwrap();
+    mock.until(|mock| mock.open() == 4).await;
+    let rest = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    settle().await;
+    assert_eq!(mock.open(), 5, "never beyond the maximum");
+    drop((one, two, rest));
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_are_off_never_come() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 2)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .keepalive(None)
+        .leak_threshold(None)
+        .acquire_timeout(None)
+        .build()
+        .unwrap();
+    drop((pool.get().await.unwrap(), pool.get().await.unwrap()));
+    sleep(365 * 86_400 * SECOND).await;
+    assert_eq!((mock.open(), pool.stats().closed), (2, 0));
+}

@@ -1,0 +1,132 @@
+use std::time::Duration;
+
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{PooledConnection, Stats};
+use tokio::time::sleep;
+
+use crate::{MS, SECOND, builder, getter, open, settle};
+
+#[tokio::test(start_paused = true)]
+async fn statistics_say_what_happened() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::SucceedAfter(20 * MS));
+    let pool = builder(&mock, 0, 2)
+        .acquire_timeout(SECOND)
+        .build()
+        .unwrap();
+    let one = pool.get().await.unwrap();
+    let two = pool.get().await.unwrap();
+    assert!(pool.get().await.is_err());
+    let stats = pool.stats();
+    assert_eq!((stats.total, stats.active, stats.idle), (2, 2, 0));
+    assert_eq!((stats.acquired, stats.released, stats.timed_out), (2, 0, 1));
+    sleep(4 * SECOND).await;
+    drop(one);
+    PooledConnection::invalidate(two);
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.acquired, stats.released, stats.connects, stats.closed),
+        (2, 2, 2, 1)
+    );
+    assert_eq!((stats.peak_active, stats.peak_waiting), (2, 1));
+    assert_eq!((stats.wait.count, stats.connect.count), (2, 2));
+    assert_eq!(stats.connect.p50, 20 * MS);
+    assert!(stats.usage.max >= 5 * SECOND, "{:?}", stats.usage);
+    assert!((stats.utilisation() - 0.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkout_that_found_one_idle_waited_no_time() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    for _ in 0..99 {
+        drop(pool.get().await.unwrap());
+    }
+    let held = pool.get().await.unwrap();
+    let waiter = getter(&pool);
+    sleep(70 * MS).await;
+    drop(held);
+    waiter.await.unwrap().unwrap();
+    let wait = pool.stats().wait;
+    assert_eq!(
+        (wait.count, wait.p95, wait.max),
+        (101, Duration::ZERO, 70 * MS)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn statistics_add_up_at_every_moment() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::SucceedAfter(3 * MS));
+    mock.always(Step::Recycle, Act::SucceedAfter(2 * MS));
+    let pool = builder(&mock, 0, 3).max_uses(5).build().unwrap();
+    let crowd: Vec<_> = (0..50)
+        .map(|number| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                let conn = pool.get().await.unwrap();
+                if number % 3 == 0 {
+                    conn.make_dirty();
+                }
+                sleep(MS).await;
+            })
+        })
+        .collect();
+    while crowd.iter().any(|one| !one.is_finished()) {
+        let Stats {
+            total,
+            idle,
+            active,
+            opening,
+            ..
+        } = pool.stats();
+        assert_eq!(total, idle + active + opening);
+        assert!(total <= 3);
+        sleep(MS / 3).await;
+    }
+    assert_eq!(pool.stats().released, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn holders_are_listed_by_age_with_their_call_sites() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 2, 2).await;
+    let _old = pool.get().await.unwrap();
+    sleep(SECOND).await;
+    let _new = pool.get().await.unwrap();
+    let holders = pool.holders();
+    assert_eq!(holders.len(), 2);
+    assert!(holders[0].held_for == SECOND && holders[1].held_for.is_zero());
+    assert!(holders[0].site.file().ends_with("told.rs"));
+    assert!(holders[0].site.line() < holders[1].site.line());
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_tells_number_age_and_uses() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    sleep(SECOND).await;
+    drop(pool.get().await.unwrap());
+    let conn = pool.get().await.unwrap();
+    let meta = PooledConnection::metadata(&conn);
+    assert_eq!(
+        (meta.id, meta.uses, meta.age, meta.generation),
+        (1, 2, SECOND, 0)
+    );
+    assert!(meta.idle_for.is_zero());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_is_printed_is_long_or_secret() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 2).name("orders").connect().await.unwrap();
+    assert_eq!(pool.name(), "orders");
+    assert_eq!(
+        format!("{pool:?}"),
+        "Pool { name: \"orders\", state: 1 of 2 connections (0 active, 1 idle, 0 opening), \
+         0 waiting, closed: false }"
+    );
+    let conn = pool.get().await.unwrap();
+    assert_eq!(format!("{conn:?}"), "MockConnection { id: 1, .. }");
+    settle().await;
+}
