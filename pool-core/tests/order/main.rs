@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pool_core::testing::{Act, MockError, MockManager, Step};
-use pool_core::{Error, Pool, PooledConnection, Validation};
+use pool_core::{Error, Pool, PooledConnection, Reuse, Validation, WhilePaused};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -49,7 +49,9 @@ async fn waiters_that_are_served_something_broken_keep_their_order() {
     mock.always(Step::Connect, Act::SucceedAfter(MS * 5));
     let breakers: Vec<_> = held.iter().map(|conn| conn.breaker()).collect();
     drop(held);
-    breakers.iter().for_each(|break_it| break_it());
+    for break_it in &breakers {
+        break_it();
+    }
     assert!(poll(&mut waiting[0]).is_pending());
     assert!(poll(&mut waiting[1]).is_pending());
     // Connections come one at a time from now on, and the first goes to who came first.
@@ -144,5 +146,104 @@ async fn a_closure_of_retain_that_panics_loses_nothing() {
     }
     for getting in &mut getting {
         assert!(poll(getting).is_ready(), "all are idle still");
+    }
+}
+
+/// `SplitMix64`.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z ^ (z >> 31)) % end as u64).expect("below a usize")
+    }
+}
+
+/// One random thing that may happen around a queue; nothing of it makes a connection unusable.
+async fn happen(
+    dice: &mut Dice,
+    pool: &Pool<MockManager>,
+    waiting: &mut Vec<Getting<'_>>,
+    held: &mut Vec<Guard>,
+) {
+    match dice.below(40) {
+        0..8 if !held.is_empty() => drop(held.swap_remove(dice.below(held.len()))),
+        8..10 if !held.is_empty() => {
+            let conn = held.swap_remove(dice.below(held.len()));
+            match dice.below(4) {
+                0 => PooledConnection::invalidate(conn),
+                1 => drop(PooledConnection::detach(conn)),
+                2 => conn.make_dirty(),
+                _ => {
+                    let panicked = catch_unwind(AssertUnwindSafe(move || {
+                        let _conn = conn;
+                        std::panic::resume_unwind(Box::new("the holder panics"));
+                    }));
+                    assert!(panicked.is_err());
+                }
+            }
+        }
+        10..14 if !waiting.is_empty() => drop(waiting.remove(dice.below(waiting.len()))),
+        14..18 => tokio::time::advance(MS).await,
+        18 => pool.resize(0, 1 + dice.below(4)).expect("valid"),
+        19 => pool.retain(|conn, _| conn.id() % 2 == 0),
+        20 => pool.pause(WhilePaused::Wait),
+        21..24 => pool.resume(),
+        24..26 => {
+            let got = pool.try_get().expect("not closed");
+            assert!(got.is_none() || waiting.is_empty(), "a newcomer overtakes");
+            held.extend(got);
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_around_them_waiters_are_served_in_the_order_they_came() {
+    let seed = match std::env::var("POOL_RANDOM_SEED").as_deref() {
+        Ok("random") => std::process::id().into(),
+        Ok(seed) => seed.parse().expect("a number, or `random`"),
+        Err(_) => 7,
+    };
+    println!("to repeat: POOL_RANDOM_SEED={seed}");
+    let mut dice = Dice(seed);
+    for round in 0..100 {
+        let mock = MockManager::new();
+        mock.always(Step::Connect, Act::SucceedAfter(MS * 3));
+        let pool = Pool::builder(mock)
+            .min_size(0)
+            .max_size(1 + dice.below(4))
+            .acquire_timeout(None)
+            .validation(Validation::Never)
+            .reuse([Reuse::Lifo, Reuse::Fifo][round % 2])
+            .build()
+            .expect("valid");
+        let mut waiting: Vec<Getting<'_>> = Vec::new();
+        let mut held = Vec::new();
+        for _ in 0..300 {
+            happen(&mut dice, &pool, &mut waiting, &mut held).await;
+            if dice.below(3) == 0 {
+                waiting.push(Box::pin(pool.get()));
+            }
+            // What is under way in the background arrives.
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+            // The last first: one that is served says that all before it are.
+            let mut must_be_served = false;
+            for place in (0..waiting.len()).rev() {
+                match poll(&mut waiting[place]) {
+                    Poll::Ready(got) => {
+                        must_be_served = true;
+                        held.push(got.expect("nothing fails"));
+                        drop(waiting.remove(place));
+                    }
+                    Poll::Pending => assert!(!must_be_served, "overtaken: {}", pool.stats()),
+                }
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use pool_core::testing::{Act, MockManager, Step};
+use pool_core::testing::{Act, MockError, MockManager, Step};
 use pool_core::{Error, Pool, PooledConnection, Reuse, Validation};
 
 const MS: Duration = Duration::from_millis(1);
@@ -74,12 +74,12 @@ impl World {
                     .ok()
                     .and_then(Result::ok)
             }
-            2 => self.served(
+            2 => served(
                 self.pool
                     .get_timeout(Duration::from_micros(dice.below(3000)))
                     .await,
             ),
-            _ => self.served(self.pool.get().await),
+            _ => served(self.pool.get().await),
         };
         let Some(conn) = got else { return };
         self.checkouts.fetch_add(1, Relaxed);
@@ -110,19 +110,6 @@ impl World {
                     .expect("a return does not panic");
             }
             _ => drop(conn),
-        }
-    }
-
-    fn served(
-        &self,
-        got: Result<PooledConnection<MockManager>, Error<pool_core::testing::MockError>>,
-    ) -> Option<PooledConnection<MockManager>> {
-        match got {
-            Ok(conn) => Some(conn),
-            Err(error) => {
-                assert!(error.is_transient(), "{error}");
-                None
-            }
         }
     }
 
@@ -161,6 +148,19 @@ impl World {
         assert!(stats.total <= LARGEST, "{stats:?}");
         assert!(stats.released <= stats.acquired, "{stats:?}");
         assert!(self.mock.open() <= LARGEST, "{} open", self.mock.open());
+    }
+}
+
+type Guard = PooledConnection<MockManager>;
+
+/// Nobody may be told anything worse than to come again.
+fn served(got: Result<Guard, Error<MockError>>) -> Option<Guard> {
+    match got {
+        Ok(conn) => Some(conn),
+        Err(error) => {
+            assert!(error.is_transient(), "{error}");
+            None
+        }
     }
 }
 
