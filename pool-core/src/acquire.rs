@@ -144,7 +144,7 @@ impl<M: Manager> Patience<'_, M> {
                 Look::Nothing => {
                     let mut entry = self.stand_in_line(&mut turn).await?;
                     let now = inner.dial.clock.exact();
-                    let brand_new = entry.slot.record.is_brand_new();
+                    let brand_new = entry.slot.record.is_brand_new(now);
                     match inner.fitness(&mut entry, now) {
                         Fitness::Ready => return Ok(self.hand_out(entry, now, site)),
                         // Straight from its connect, it has proved itself even to `Always`.

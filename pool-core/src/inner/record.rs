@@ -110,9 +110,12 @@ impl Record {
         (phase, since >> 2)
     }
 
-    /// Whether it goes from its connect to its first user.
-    pub(crate) fn is_brand_new(&self) -> bool {
-        self.uses() == 0 && self.phase().0 == Phase::Busy
+    /// Whether it goes from its connect to its first user, without having been idle for long.
+    pub(crate) fn is_brand_new(&self, now: Nanos) -> bool {
+        const NEW_FOR: Nanos = 1_000_000_000;
+        self.uses() == 0
+            && self.phase().0 == Phase::Busy
+            && now.saturating_sub(self.opened_at()) < NEW_FOR
     }
 
     /// It has just answered.

@@ -126,6 +126,25 @@ async fn a_connection_retired_while_it_was_opened_is_closed_when_it_is_through()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_was_idle_for_long_is_validated_though_nobody_has_used_it() {
+    let mock = MockManager::new();
+    let pool = Pool::builder(mock.clone())
+        .min_size(1)
+        .max_size(1)
+        .build()
+        .expect("valid");
+    tokio::time::sleep(MS * 10_000).await;
+    assert_eq!(pool.stats().idle, 1);
+    // Handed over from a pause, as a new connection is from its connect.
+    pool.pause(WhilePaused::Wait);
+    let mut getting: Getting<'_> = Box::pin(pool.get());
+    assert!(poll(&mut getting).is_pending());
+    pool.resume();
+    drop(getting.await.expect("it still works"));
+    assert_eq!(mock.count(Step::Validate), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_closure_of_retain_that_panics_loses_nothing() {
     let mock = MockManager::new();
     let pool = pool(&mock, 3);
