@@ -147,17 +147,21 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
         entry.sample.count_alone();
         inner.note_return(&entry.slot.record, held);
     }
+    let is_unwinding = std::thread::panicking();
+    let condition = if is_unwinding {
+        // Code of others that panics now would end the process: it is asked later.
+        Some(Condition::Ready)
+    } else {
+        caught_now(|| inner.manager.condition(&mut entry.conn))
+    };
+    // Last, for it says too whether the slot is about to be taken back.
     let worn = inner
         .limits
         .worn(&entry.slot.record, inner.dial.generation(), now);
-    if std::thread::panicking() {
-        return match worn {
-            Some(reason) => Inner::close_entry(entry, reason),
-            None => Inner::tend_and_release(entry, Care::Validate),
-        };
-    }
-    let condition = caught_now(|| inner.manager.condition(&mut entry.conn));
     match (condition, worn) {
+        (Some(Condition::Ready), None) if is_unwinding => {
+            Inner::tend_and_release(entry, Care::Validate);
+        }
         (Some(Condition::Ready), None) => {
             entry.slot.record.enter(Phase::Idle, now);
             if let Err(refused) = Exchange::release(entry) {
