@@ -126,6 +126,17 @@ impl Connecting {
     }
 }
 
+/// A pool that makes do; dropped, with the runtime if need be, it no longer does.
+struct MakingDo<M: Manager>(Arc<Inner<M>>);
+
+impl<M: Manager> Drop for MakingDo<M> {
+    fn drop(&mut self) {
+        let inner = &self.0;
+        let ((), connects) = inner.exchange.with_capacity(|c| c.ceiling = None);
+        inner.begin_connects(connects);
+    }
+}
+
 impl<M: Manager> Inner<M> {
     /// What to tell a checkout that finds nothing idle, when it need not wait to be told.
     pub(crate) fn refusal(self: &Arc<Self>) -> Option<Error<M::Error>> {
@@ -223,14 +234,12 @@ impl<M: Manager> Inner<M> {
             error = %failure,
             "the server takes no more connections: making do with those there are for 10 s"
         );
-        let inner = Arc::clone(self);
+        let making_do = MakingDo(Arc::clone(self));
         self.host.spawn(async move {
             tokio::select! {
                 () = sleep(MAKE_DO_FOR) => {}
-                () = inner.shut_down() => return,
+                () = making_do.0.shut_down() => {}
             }
-            let ((), connects) = inner.exchange.with_capacity(|c| c.ceiling = None);
-            inner.begin_connects(connects);
         });
     }
 

@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pool_core::testing::{Act, MockError, MockManager, Step};
-use pool_core::{Error, Pool, PooledConnection, Reuse, Validation, WhilePaused};
+use pool_core::{Error, Manager, Pool, PooledConnection, Reuse, Severity, Validation, WhilePaused};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -166,6 +168,59 @@ async fn a_closure_of_retain_that_panics_loses_nothing() {
     for getting in &mut getting {
         assert!(poll(getting).is_ready(), "all are idle still");
     }
+}
+
+/// A server that may have no room for more connections.
+#[derive(Default)]
+struct Crowded {
+    is_full: AtomicBool,
+}
+
+impl Manager for Crowded {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    async fn connect(&self) -> Result<(), std::io::Error> {
+        if self.is_full.load(Relaxed) {
+            return Err(std::io::Error::other("too many connections"));
+        }
+        Ok(())
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    fn severity(&self, _: &std::io::Error) -> Severity {
+        Severity::TooManyConnections
+    }
+}
+
+#[test]
+fn a_pool_that_made_do_with_less_grows_again_though_its_runtime_has_ended() {
+    let pool = Pool::builder(Crowded::default())
+        .min_size(0)
+        .max_size(2)
+        .build()
+        .expect("valid");
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+    };
+    let held = runtime().block_on(async {
+        let held = pool.get().await.expect("opened");
+        pool.manager().is_full.store(true, Relaxed);
+        assert!(pool.get_timeout(MS * 10).await.is_err(), "there is no room");
+        held
+    });
+    pool.manager().is_full.store(false, Relaxed);
+    runtime().block_on(async {
+        pool.get().await.expect("there is room again");
+    });
+    drop(held);
 }
 
 /// `SplitMix64`.
