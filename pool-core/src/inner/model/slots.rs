@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
+use loom::cell::UnsafeCell;
 use loom::future::block_on;
 use loom::thread;
 
@@ -26,6 +27,15 @@ struct Item {
     home: Arc<Exchange<Item>>,
     ledger: Ledger,
     announced: bool,
+    /// What its holder works with: the checker fails when two do so without an order.
+    work: UnsafeCell<()>,
+}
+
+impl Item {
+    /// Its holder works with it.
+    fn work(&self) {
+        self.work.with_mut(|_| ());
+    }
 }
 
 /// How many items exist. Not the checker's atomic, so it orders nothing.
@@ -43,6 +53,7 @@ impl Member for Item {
 
 impl Drop for Item {
     fn drop(&mut self) {
+        self.work();
         self.ledger.fetch_sub(1, Relaxed);
         let announced = self.announced;
         let ((), connects) = self.home.with_capacity(|c| c.gone(announced));
@@ -82,6 +93,7 @@ impl Seat {
             home: Arc::clone(home),
             ledger: Ledger::clone(ledger),
             announced: false,
+            work: UnsafeCell::new(()),
         })
     }
 
@@ -117,6 +129,7 @@ impl Seat {
     /// A checkout; `None` when closed.
     fn get(&self) -> Option<Box<Item>> {
         if let Some(taken) = self.home.take() {
+            taken.item.work();
             return Some(taken.item);
         }
         match self.join() {
@@ -191,13 +204,17 @@ impl Seat {
 
 fn await_turn(stay: &Stay<Item>) -> Option<Box<Item>> {
     block_on(poll_fn(|cx| match stay.poll(cx) {
-        Sight::Served(item) => Poll::Ready(Some(item)),
+        Sight::Served(item) => {
+            item.work();
+            Poll::Ready(Some(item))
+        }
         Sight::Dismissed => Poll::Ready(None),
         Sight::Rung | Sight::Nothing => Poll::Pending,
     }))
 }
 
 fn give(item: Box<Item>) {
+    item.work();
     drop_refused(Exchange::release(item));
 }
 
@@ -503,6 +520,35 @@ fn model_a_pause_and_a_cancelled_wait_lose_nothing() {
         returning.join().unwrap();
         let (refused, connects) = seat.home.resume();
         assert!(refused.is_empty() && connects == 0);
+        seat.settle(1);
+    });
+}
+
+#[test]
+fn model_who_leaves_is_no_longer_in_the_queue() {
+    model(|| {
+        let seat = Seat::new(Reuse::Lifo, 2, 1);
+        let item = seat.item();
+        let (first, second) = (seat.stand_in_line(), seat.stand_in_line());
+        let leaver = seat.clone();
+        let leaving = at(1, move || leaver.leave(first));
+        seat.leave(second);
+        leaving.join().unwrap();
+        assert_eq!(seat.home.waiting().0, 0);
+        give(item);
+        seat.settle(1);
+    });
+}
+
+#[test]
+fn model_a_maximum_that_falls_while_all_are_out_is_kept_when_they_return() {
+    model_both(|reuse| {
+        let seat = Seat::new(reuse, 2, 2);
+        let (one, other) = (seat.item(), seat.item());
+        let returning = at(1, move || give(one));
+        seat.resize(1);
+        give(other);
+        returning.join().unwrap();
         seat.settle(1);
     });
 }
