@@ -55,7 +55,7 @@ impl Subject for Faulty {
     }
 }
 
-fn dead() -> Option<Vec<(Step, Act)>> {
+fn dead() -> Vec<(Step, Act)> {
     Some(vec![
         (Step::Connect, Act::Fail),
         (Step::Validate, Act::Hang),
@@ -65,7 +65,7 @@ fn dead() -> Option<Vec<(Step, Act)>> {
 #[tokio::test(start_paused = true)]
 async fn a_manager_that_keeps_every_rule_passes_all() {
     let sound = Faulty {
-        broken: dead(),
+        broken: Some(dead()),
         soils: true,
         secret: Some("hunter2"),
         ..Faulty::default()
