@@ -56,10 +56,7 @@ impl Subject for Faulty {
 }
 
 fn dead() -> Vec<(Step, Act)> {
-    Some(vec![
-        (Step::Connect, Act::Fail),
-        (Step::Validate, Act::Hang),
-    ])
+    vec![(Step::Connect, Act::Fail), (Step::Validate, Act::Hang)]
 }
 
 #[tokio::test(start_paused = true)]
