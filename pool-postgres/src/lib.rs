@@ -1,2 +1,69 @@
-//! The `postgres` backend of `pool-core`.
+//! An async connection pool for PostgreSQL on [`tokio_postgres`].
+//!
+//! ```no_run
+//! use pool_postgres::{PgConfig, PgManager, Pool};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config: PgConfig = "postgres://app@localhost/orders".parse()?;
+//! let pool = Pool::builder(PgManager::new(config)).max_size(20).build()?;
+//!
+//! let conn = pool.get().await?;
+//! let row = conn.query_one("SELECT count(*) FROM orders WHERE paid = $1", &[&true]).await?;
+//! let paid: i64 = row.get(0);
+//! # let _ = paid;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`PgConnection`] dereferences to [`tokio_postgres::Client`]. Everything of the pool is
+//! [`pool_core`]'s: sizes, timeouts, statistics, shutdown. Here is what is particular to PostgreSQL.
+//!
+//! # How a connection comes back clean, and what that costs
+//!
+//! The driver does not tell whether a connection is in a transaction. The protocol does: the server
+//! ends each answer with its state. This crate reads along on the wire, so at a return it knows for
+//! free whether an answer is outstanding, a transaction open, or a session setting changed, and a
+//! connection that is clean needs no round trip.
+//!
+//! | left behind | seen by | what happens |
+//! | --- | --- | --- |
+//! | a query in flight, an unfinished COPY | requests without an answer | it is cancelled on the server, and its end waited for |
+//! | an open or failed transaction | the state in the server's answer | `ROLLBACK` |
+//! | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, temporary tables made by `CREATE TEMP` | the tag of each command | settings reset, `UNLISTEN *`, cursors closed, advisory locks and temporary tables dropped; prepared statements of the driver stay |
+//! | what functions do to the session (`set_config`, `pg_advisory_lock`) | nobody | the same, with [`Recycle::Always`] |
+//! | a connection the server closed | the driver | it is closed |
+//!
+//! # Timeouts
+//!
+//! | what | setting | default |
+//! | --- | --- | --- |
+//! | waiting for a connection | `acquire_timeout` of the pool | 30 s |
+//! | connecting and logging in | `connect_timeout` of the pool | 10 s |
+//! | one statement | [`statement_timeout`](PgConfig::statement_timeout) | 60 s, by the server |
+//!
+//! # Not here yet
+//!
+//! TLS (`sslmode=require` is refused with an error), a cache of prepared statements, and passwords
+//! that are asked for at each connect.
+
 #![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod error;
+mod manager;
+mod wire;
+
+pub use config::{PgConfig, Recycle};
+pub use connection::PgConnection;
+pub use error::{ErrorKind, PgError};
+pub use manager::PgManager;
+pub use pool_core;
+pub use tokio_postgres;
+
+/// A pool of PostgreSQL connections.
+pub type Pool = pool_core::Pool<PgManager>;
+/// A connection checked out of a [`Pool`].
+pub type PooledConnection = pool_core::PooledConnection<PgManager>;
+/// Why there is no connection.
+pub type PoolError = pool_core::Error<PgError>;

@@ -1,0 +1,269 @@
+//! One pooled connection: the driver's client, the task that drives it, and what the wire says.
+
+use std::fmt;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pool_core::{Condition, Interrupter};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::Host;
+use tokio_postgres::{CancelToken, Client, NoTls};
+
+use crate::error::PgError;
+use crate::wire::{Session, Watched};
+
+/// A connection to PostgreSQL; it dereferences to [`tokio_postgres::Client`].
+pub struct PgConnection {
+    client: Client,
+    /// Drives the connection; ends after the client is dropped and its farewell is sent.
+    driver: JoinHandle<()>,
+    session: Arc<Session>,
+    address: Address,
+    reset_is_wanted: bool,
+    /// How many requests had been sent when the session was last known to be fresh.
+    fresh_at: u64,
+}
+
+impl PgConnection {
+    pub(crate) async fn open(
+        address: Address,
+        startup: &tokio_postgres::Config,
+    ) -> Result<Self, PgError> {
+        let stream = address
+            .connect()
+            .await
+            .map_err(|error| PgError::Unreachable {
+                address: address.to_string(),
+                error,
+            })?;
+        let session = Arc::new(Session::default());
+        let watched = Watched::new(stream, Arc::clone(&session));
+        let (client, connection) = startup.connect_raw(watched, NoTls).await?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection to PostgreSQL ended");
+            }
+        });
+        let fresh_at = session.requests();
+        Ok(Self {
+            client,
+            driver,
+            session,
+            address,
+            reset_is_wanted: false,
+            fresh_at,
+        })
+    }
+
+    /// Says that the session was changed in a way the wire does not show (`set_config`, advisory
+    /// locks): it is reset when the connection comes back.
+    pub fn reset_on_return(&mut self) {
+        self.reset_is_wanted = true;
+    }
+
+    pub(crate) fn condition(&self, always_reset: bool) -> Condition {
+        if self.client.is_closed() {
+            Condition::Broken
+        } else if (always_reset && !self.is_unused())
+            || self.reset_is_wanted
+            || self.session.is_busy()
+            || self.session.is_in_transaction()
+            || self.session.is_changed()
+        {
+            Condition::NeedsRecycle
+        } else {
+            Condition::Ready
+        }
+    }
+
+    /// Whether nothing was sent since the session was fresh.
+    fn is_unused(&self) -> bool {
+        self.fresh_at == self.session.requests()
+    }
+
+    /// Asks the server whether it is there: one round trip, and no use of the session.
+    pub(crate) async fn ping(&mut self) -> Result<(), PgError> {
+        let was_unused = self.is_unused();
+        self.client.simple_query("").await?;
+        if was_unused {
+            self.fresh_at = self.session.requests();
+        }
+        Ok(())
+    }
+
+    /// Brings the session back to a fresh state; the driver's prepared statements stay.
+    pub(crate) async fn reset(&mut self, always: bool) -> Result<(), PgError> {
+        if self.session.is_busy() {
+            // Whatever runs has no reader any more. Its end is the next answer's beginning.
+            self.address.cancel(&self.client.cancel_token()).await;
+            let _cancelled = self.client.simple_query("").await;
+        }
+        if self.session.is_in_transaction() {
+            self.client.simple_query("ROLLBACK").await?;
+        }
+        if always || self.reset_is_wanted || self.session.is_changed() {
+            self.client.simple_query(RESET).await?;
+            self.session.forget_changes();
+            self.reset_is_wanted = false;
+            self.fresh_at = self.session.requests();
+        }
+        let is_clean = !self.session.is_busy() && !self.session.is_in_transaction();
+        if is_clean {
+            Ok(())
+        } else {
+            Err(PgError::StillDirty)
+        }
+    }
+
+    /// Says farewell to the server and waits until it is sent.
+    pub(crate) async fn close(self) {
+        let Self { client, driver, .. } = self;
+        let mut driver = AbortOnDrop(driver);
+        drop(client);
+        let _ended = (&mut driver.0).await;
+    }
+
+    pub(crate) fn interrupter(&self) -> Interrupter {
+        let (token, address) = (self.client.cancel_token(), self.address.clone());
+        Interrupter::new(move || {
+            let (token, address) = (token.clone(), address.clone());
+            async move { address.cancel(&token).await }
+        })
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+/// `DISCARD ALL` without `DEALLOCATE ALL`: the driver still knows its prepared statements.
+const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+                     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; \
+                     DISCARD TEMP; DISCARD SEQUENCES";
+
+/// Ends the task when its end is not waited for any more.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Deref for PgConnection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for PgConnection {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+impl fmt::Debug for PgConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgConnection")
+            .field("address", &self.address.to_string())
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One host to connect to.
+#[derive(Debug, Clone)]
+pub(crate) enum Address {
+    Tcp(String, u16),
+    Unix(PathBuf),
+}
+
+impl Address {
+    pub(crate) fn new(host: &Host, port: u16) -> Self {
+        match host {
+            Host::Tcp(host) => Self::Tcp(host.clone(), port),
+            Host::Unix(folder) => Self::Unix(folder.join(format!(".s.PGSQL.{port}"))),
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(host, port) => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            Self::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        }
+    }
+
+    /// Asks the server to cancel what runs on a connection; nobody is told whether it did.
+    async fn cancel(&self, token: &CancelToken) {
+        if let Ok(stream) = self.connect().await {
+            let _asked = token.cancel_query_raw(stream, NoTls).await;
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Either kind of socket.
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

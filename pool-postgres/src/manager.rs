@@ -1,0 +1,133 @@
+//! What the pool asks of PostgreSQL.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use pool_core::{Condition, Interrupter, Manager, Severity};
+use tokio_postgres::config::TargetSessionAttrs;
+
+use crate::config::{PgConfig, Recycle};
+use crate::connection::{Address, PgConnection};
+use crate::error::PgError;
+
+/// Opens, checks and resets connections to one PostgreSQL database.
+#[derive(Clone)]
+pub struct PgManager {
+    config: PgConfig,
+    startup: tokio_postgres::Config,
+    name: String,
+}
+
+impl PgManager {
+    /// A manager for the database of `config`. Connects to nothing yet.
+    pub fn new(config: PgConfig) -> Self {
+        Self {
+            startup: config.startup(),
+            name: config.name(),
+            config,
+        }
+    }
+
+    /// A manager for the database of a URL; see [`PgConfig`].
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be read.
+    pub fn from_url(url: &str) -> Result<Self, PgError> {
+        url.parse().map(Self::new)
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
+        let ports = self.startup.get_ports();
+        self.startup
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(move |(place, host)| {
+                let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+                Address::new(host, port)
+            })
+    }
+
+    /// Whether the server at the other end is of the kind that is wanted.
+    async fn is_wanted(&self, conn: &PgConnection) -> Result<bool, PgError> {
+        let read_only = match self.startup.get_target_session_attrs() {
+            TargetSessionAttrs::ReadWrite => false,
+            TargetSessionAttrs::ReadOnly => true,
+            _ => return Ok(true),
+        };
+        let answer = conn.simple_query("SHOW transaction_read_only").await?;
+        let is_read_only = answer.iter().any(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
+            _ => false,
+        });
+        Ok(is_read_only == read_only)
+    }
+
+    fn always_resets(&self) -> bool {
+        self.config.recycle == Recycle::Always
+    }
+}
+
+impl Manager for PgManager {
+    type Connection = PgConnection;
+    type Error = PgError;
+
+    async fn connect(&self) -> Result<PgConnection, PgError> {
+        self.config.check()?;
+        let mut failed = None;
+        for address in self.addresses() {
+            match PgConnection::open(address, &self.startup).await {
+                Ok(conn) if self.is_wanted(&conn).await? => return Ok(conn),
+                Ok(conn) => {
+                    failed = Some(PgError::ReadOnly {
+                        address: conn.address().to_string(),
+                    });
+                }
+                // Another host will say the same to this user.
+                Err(error) if !error.is_transient() => return Err(error),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| PgError::Unreachable {
+            address: "no host".to_owned(),
+            error: std::io::ErrorKind::AddrNotAvailable.into(),
+        }))
+    }
+
+    async fn validate(&self, conn: &mut PgConnection) -> Result<(), PgError> {
+        conn.ping().await
+    }
+
+    async fn recycle(&self, conn: &mut PgConnection) -> Result<(), PgError> {
+        conn.reset(self.always_resets()).await
+    }
+
+    fn condition(&self, conn: &mut PgConnection) -> Condition {
+        conn.condition(self.always_resets())
+    }
+
+    async fn close(&self, conn: PgConnection) {
+        conn.close().await;
+    }
+
+    fn interrupter(&self, conn: &PgConnection) -> Option<Interrupter> {
+        Some(conn.interrupter())
+    }
+
+    fn severity(&self, error: &PgError) -> Severity {
+        error.severity()
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.name)
+    }
+}
+
+impl fmt::Debug for PgManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgManager")
+            .field("config", &self.config)
+            .finish()
+    }
+}

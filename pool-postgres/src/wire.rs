@@ -1,0 +1,260 @@
+//! Reads along on the wire, to know what state a connection is in without asking.
+//!
+//! Every message of the protocol is a type byte, a length, and a body (PostgreSQL manual, "Message
+//! Formats"). Two kinds from the client ask for an answer that the server ends with
+//! `ReadyForQuery`: `Query` and `Sync`. So the difference of the two counts is what is in flight,
+//! and the body of the last `ReadyForQuery` is the state of the transaction. The tag of each
+//! `CommandComplete` says what kind of command it was.
+//!
+//! Only headers and a few bytes of bodies are looked at; nothing is copied or held back. The
+//! startup packet, which has no type byte, is passed over.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What is known of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    /// Requests sent less answers ended.
+    in_flight: AtomicI64,
+    /// Requests sent in all.
+    requests: AtomicU64,
+    in_transaction: AtomicBool,
+    is_changed: AtomicBool,
+}
+
+impl Session {
+    /// Whether a request is without its answer.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight.load(SeqCst) > 0
+    }
+
+    /// How many requests have been sent.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(SeqCst)
+    }
+
+    /// Whether the last answer left a transaction open, in whatever state.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.in_transaction.load(SeqCst)
+    }
+
+    /// Whether a command was seen that changes the session.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.is_changed.load(Relaxed)
+    }
+
+    /// The session is as new.
+    pub(crate) fn forget_changes(&self) {
+        self.is_changed.store(false, Relaxed);
+    }
+}
+
+/// A stream that is read along.
+pub(crate) struct Watched<S> {
+    stream: S,
+    session: Arc<Session>,
+    sent: Frames,
+    received: Frames,
+}
+
+impl<S> Watched<S> {
+    pub(crate) fn new(stream: S, session: Arc<Session>) -> Self {
+        // The client begins with a startup packet, which has no type byte.
+        let sent = Frames {
+            headless: true,
+            ..Frames::default()
+        };
+        Self {
+            stream,
+            session,
+            sent,
+            received: Frames::default(),
+        }
+    }
+}
+
+/// Cuts a stream of bytes into messages.
+#[derive(Debug, Default)]
+struct Frames {
+    /// The next message has no type byte.
+    headless: bool,
+    header: [u8; 5],
+    have: usize,
+    /// Bytes of the present message's body that are still to come.
+    body: usize,
+    /// The first bytes of the body, as many as are looked at.
+    start: [u8; 16],
+    started: usize,
+}
+
+impl Frames {
+    /// Takes bytes in, and tells of each message that is complete: its type and how its body began.
+    fn take(&mut self, mut bytes: &[u8], mut message: impl FnMut(u8, &[u8])) {
+        while !bytes.is_empty() {
+            if self.body == 0 && self.have < self.header.len() {
+                if self.have == 0 && self.headless {
+                    self.have = 1;
+                }
+                let wanted = (self.header.len() - self.have).min(bytes.len());
+                let (now, later) = bytes.split_at(wanted);
+                self.header[self.have..self.have + wanted].copy_from_slice(now);
+                self.have += wanted;
+                bytes = later;
+                if self.have < self.header.len() {
+                    return;
+                }
+                let [_, length @ ..] = self.header;
+                // The length counts itself.
+                self.body = (u32::from_be_bytes(length) as usize).saturating_sub(4);
+                self.started = 0;
+            }
+            let (now, later) = bytes.split_at(self.body.min(bytes.len()));
+            let looked_at = (self.start.len() - self.started).min(now.len());
+            self.start[self.started..self.started + looked_at].copy_from_slice(&now[..looked_at]);
+            self.started += looked_at;
+            self.body -= now.len();
+            bytes = later;
+            if self.body == 0 {
+                let kind = if self.headless { 0 } else { self.header[0] };
+                message(kind, &self.start[..self.started]);
+                self.headless = false;
+                self.have = 0;
+            }
+        }
+    }
+}
+
+/// Whether a command with this tag may change what the next user of the session finds.
+fn changes_session(tag: &[u8]) -> bool {
+    // `CREATE TABLE` may be a temporary one: the tag does not tell, and it is rare in service.
+    const TAGS: [&[u8]; 10] = [
+        b"SET",
+        b"RESET",
+        b"LISTEN",
+        b"PREPARE",
+        b"DECLARE",
+        b"LOAD",
+        b"CREATE TABLE",
+        b"CREATE VIEW",
+        b"CREATE SEQUENCE",
+        b"SELECT INTO",
+    ];
+    TAGS.iter().any(|known| tag.starts_with(known))
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let session = &this.session;
+        this.received
+            .take(&buf.filled()[before..], |kind, body| match kind {
+                b'Z' => {
+                    session
+                        .in_transaction
+                        .store(body.first() != Some(&b'I'), SeqCst);
+                    session.in_flight.fetch_sub(1, SeqCst);
+                }
+                b'C' if changes_session(body) => session.is_changed.store(true, Relaxed),
+                _ => {}
+            });
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
+        let session = &this.session;
+        this.sent.take(&bytes[..written], |kind, _| {
+            // The login, too, ends with a `ReadyForQuery`.
+            if matches!(kind, 0 | b'Q' | b'S') {
+                session.requests.fetch_add(1, SeqCst);
+                session.in_flight.fetch_add(1, SeqCst);
+            }
+        });
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Frames, changes_session};
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        [&[kind][..], &length, body].concat()
+    }
+
+    #[test]
+    fn messages_are_found_however_the_stream_is_cut() {
+        let stream = [
+            message(b'T', &[7; 300]),
+            message(b'C', b"SELECT 1\0"),
+            message(b'Z', b"I"),
+            message(b'n', b""),
+            message(b'Z', b"T"),
+        ]
+        .concat();
+        for piece in 1..stream.len() {
+            let (mut frames, mut seen) = (Frames::default(), Vec::new());
+            for bytes in stream.chunks(piece) {
+                frames.take(bytes, |kind, body| seen.push((kind, body.first().copied())));
+            }
+            let expected = [
+                (b'T', Some(7)),
+                (b'C', Some(b'S')),
+                (b'Z', Some(b'I')),
+                (b'n', None),
+                (b'Z', Some(b'T')),
+            ];
+            assert_eq!(seen, expected, "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn the_startup_packet_has_no_type() {
+        let mut frames = Frames {
+            headless: true,
+            ..Frames::default()
+        };
+        let startup = [&9_u32.to_be_bytes()[..], b"hello"].concat();
+        let mut seen = Vec::new();
+        let stream = [startup, message(b'Q', b"SELECT 1\0")].concat();
+        for byte in stream {
+            frames.take(&[byte], |kind, _| seen.push(kind));
+        }
+        assert_eq!(seen, [0, b'Q']);
+    }
+
+    #[test]
+    fn commands_that_change_a_session_are_told_from_others() {
+        assert!(changes_session(b"SET\0") && changes_session(b"LISTEN\0"));
+        assert!(!changes_session(b"SELECT 1\0") && !changes_session(b"INSERT 0 1\0"));
+    }
+}

@@ -1,0 +1,55 @@
+//! What the PostgreSQL manager promises, on a real server.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+mod conformance;
+mod outages;
+mod returns;
+mod sessions;
+mod troubles;
+
+use std::future::Future;
+use std::time::Duration;
+
+use pool_postgres::{PgConfig, PgConnection, PgManager, Pool};
+use pool_servers::{Postgres, Server};
+
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn server() -> Server {
+    Postgres::new().start_async().await.unwrap()
+}
+
+fn config(url: &str) -> PgConfig {
+    url.parse().unwrap()
+}
+
+fn pool(server: &Server, max_size: usize) -> Pool {
+    let manager = PgManager::new(config(&server.url()));
+    Pool::builder(manager)
+        .min_size(0)
+        .max_size(max_size)
+        .build()
+        .unwrap()
+}
+
+/// The answer to a query for one text.
+async fn text(conn: &PgConnection, sql: &str) -> String {
+    conn.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// Awaits `future`, which has no reason to take long.
+async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("hangs")
+}
+
+/// Waits until `condition` holds.
+async fn until(mut condition: impl FnMut() -> bool) {
+    soon(async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}

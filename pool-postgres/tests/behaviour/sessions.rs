@@ -1,0 +1,79 @@
+use std::time::Duration;
+
+use pool_postgres::{ErrorKind, PgManager, Pool, PoolError};
+
+use crate::{config, pool, server, soon, text};
+
+#[tokio::test]
+async fn a_pool_serves_over_tcp_and_over_a_socket() {
+    let server = server().await;
+    for url in [server.url(), server.socket_url()] {
+        let pool = Pool::builder(PgManager::from_url(&url).unwrap())
+            .connect()
+            .await
+            .unwrap();
+        let conn = pool.get().await.unwrap();
+        assert_eq!(text(&conn, "SELECT 'hello'").await, "hello");
+        drop(conn);
+        assert!(soon(pool.close()).await.is_complete());
+    }
+}
+
+#[tokio::test]
+async fn settings_of_the_session_apply_and_survive_a_reset() {
+    let server = server().await;
+    let settings = config(&server.url())
+        .statement_timeout(Duration::from_secs(7))
+        .session("search_path", "pg_catalog, public")
+        .session("TimeZone", "Asia/Tokyo");
+    let pool = Pool::builder(PgManager::new(settings))
+        .min_size(0)
+        .max_size(1)
+        .build()
+        .unwrap();
+    for round in 0..2 {
+        let conn = pool.get().await.unwrap();
+        assert_eq!(
+            text(&conn, "SHOW statement_timeout").await,
+            "7s",
+            "round {round}"
+        );
+        assert_eq!(text(&conn, "SHOW search_path").await, "pg_catalog, public");
+        assert_eq!(text(&conn, "SHOW timezone").await, "Asia/Tokyo");
+        assert_eq!(text(&conn, "SHOW application_name").await, "pool-postgres");
+        conn.batch_execute("SET statement_timeout = 1; SET TimeZone = 'UTC'")
+            .await
+            .unwrap();
+    }
+    assert_eq!(pool.stats().connects, 1, "it was reset, not replaced");
+}
+
+#[tokio::test]
+async fn the_server_stops_a_statement_at_its_timeout() {
+    let server = server().await;
+    let settings = config(&server.url()).statement_timeout(Duration::from_millis(50));
+    let pool = Pool::builder(PgManager::new(settings)).build().unwrap();
+    let conn = pool.get().await.unwrap();
+    let error = soon(conn.batch_execute("SELECT pg_sleep(60)"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        pool_postgres::PgError::from(error).kind(),
+        ErrorKind::Timeout
+    );
+}
+
+#[tokio::test]
+async fn nothing_of_the_session_is_left_on_the_server_after_close() {
+    let server = server().await;
+    let pool = pool(&server, 3);
+    let all = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    drop(all);
+    assert!(soon(pool.close()).await.is_complete());
+    let sql =
+        "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'pool-postgres'";
+    pool_servers::eventually("the backends are gone", || {
+        server.query(sql).unwrap()[0][0].as_deref() == Some("0")
+    });
+    assert!(matches!(pool.get().await, Err(PoolError::Closed)));
+}
