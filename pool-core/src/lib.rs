@@ -54,6 +54,10 @@
 //! | give it back | drop the [`PooledConnection`]; or [`detach`](PooledConnection::detach), [`invalidate`](PooledConnection::invalidate) |
 //! | know what happens | [`Pool::stats`], [`Pool::holders`], [`Error::Timeout`], `tracing` events |
 //! | change it while it runs | [`Pool::resize`], [`Pool::retire_all`], [`Pool::retain`] |
+//! | know whether it is well | [`Pool::health`], [`Health`] |
+//! | live through an outage | [`Pool::breaker`], [`BreakerState`], [`Error::CircuitOpen`] |
+//! | hold it still for maintenance | [`Pool::pause`], [`Pool::resume`] |
+//! | look after several pools | [`Pools`], [`AnyPool`] |
 //! | end it | [`Pool::close`], [`CloseReport`] |
 //! | choose a manager at run time | [`BoxManager`] |
 //! | test a manager, or an application in bad weather | `pool_core::testing` (feature `testing`) |
@@ -87,6 +91,13 @@
 //! | info | connects succeed again | `failures` |
 //! | warn | validation failed / recycling failed, the connection is closed | `connection`, `error` |
 //! | warn | connection held for longer than `leak_threshold` | `connection`, `site`, `held_for` |
+//! | info | connection that was held for long came back | `connection`, `site`, `held_for` |
+//! | warn | connection held for longer than `reclaim_threshold` | `connection`, `site`, `held_for` |
+//! | warn | circuit breaker opened | `state`, `error` |
+//! | info | circuit breaker changed | `state` |
+//! | warn | a connection was found dead: those opened before are replaced | `generation` |
+//! | warn | the server takes no more connections | `error` |
+//! | info | paused, resumed | `meanwhile` |
 //! | info | resized | `min_size`, `max_size`, `closing` |
 //! | info | all connections retired | `generation` |
 //! | info | pool closed, pool shut down | `idle`, `report` |

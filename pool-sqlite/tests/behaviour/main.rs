@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod calls;
+mod conformance;
 mod locks;
 mod open;
 mod pools;
