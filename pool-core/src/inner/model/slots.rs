@@ -552,3 +552,21 @@ fn model_a_maximum_that_falls_while_all_are_out_is_kept_when_they_return() {
         seat.settle(1);
     });
 }
+
+#[test]
+fn model_what_a_return_displaces_is_found_as_its_holder_left_it() {
+    model(|| {
+        let seat = Seat::new(Reuse::Lifo, 1, 2);
+        let (one, other) = (seat.item(), seat.item());
+        let returning = at(0, move || give(one));
+        give(other);
+        // A sweep looks at the displaced one first: taking the hot one would order the threads.
+        let (_, spared) = seat.home.shards.extract(|item| {
+            item.work();
+            false
+        });
+        spared.into_iter().for_each(give);
+        returning.join().unwrap();
+        seat.settle(2);
+    });
+}
