@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::backend::Workload;
 use crate::backend::memory::Memory;
+use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;
 use crate::baseline::{compare, report_of};
 use crate::limits::make_room;
@@ -111,6 +112,13 @@ async fn scenario(plan: &Plan) -> Result<Report, Failure> {
     match plan.backend {
         Backend::Memory => on(plan, Memory::default()).await,
         Backend::Sqlite => on(plan, Sqlite::prepare(plan.url.as_deref())?).await,
+        Backend::Postgres => {
+            on(
+                plan,
+                Postgres::prepare(plan.url.as_deref(), plan.max_size).await?,
+            )
+            .await
+        }
         unavailable => Err(PlanError::Unavailable(unavailable).into()),
     }
 }

@@ -148,7 +148,7 @@ pub enum Backend {
     Sqlite,
     /// Connections that do nothing: the pool alone is measured
     Memory,
-    /// PostgreSQL; not available yet
+    /// PostgreSQL: a throw-away server, or yours by --url
     Postgres,
     /// MySQL or MariaDB; not available yet
     Mysql,

@@ -44,7 +44,7 @@ pub struct Plan {
 #[non_exhaustive]
 pub enum PlanError {
     /// The backend is named in the contract and not built yet.
-    #[error("--backend {0} is not available yet; available: sqlite, memory")]
+    #[error("--backend {0} is not available yet; available: sqlite, postgres, memory")]
     Unavailable(Backend),
     /// All connections are to be held at once, and the pool may not open that many.
     #[error(
@@ -71,7 +71,7 @@ impl Plan {
     pub fn new(scenario: Scenario, options: &Options) -> Result<Self, PlanError> {
         match options.backend {
             Backend::Memory if options.url.is_some() => return Err(PlanError::UrlWithoutServer),
-            Backend::Sqlite | Backend::Memory => {}
+            Backend::Sqlite | Backend::Postgres | Backend::Memory => {}
             unavailable => return Err(PlanError::Unavailable(unavailable)),
         }
         let connections = options
@@ -236,7 +236,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            message.contains("mysql") && message.contains("sqlite, memory"),
+            message.contains("mysql") && message.contains("sqlite, postgres"),
             "{message}"
         );
     }

@@ -1,6 +1,6 @@
 //! Where the server is, and how each session is set up.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl PgConfig {
         for (name, value) in timeout.iter().chain(&self.session) {
             // A backslash protects blanks and itself there.
             let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
-            options.push_str(&format!(" -c {name}={value}"));
+            let _ = write!(options, " -c {name}={value}");
         }
         if !options.is_empty() {
             driver.options(options.trim());
@@ -85,12 +85,10 @@ impl PgConfig {
         for (place, host) in hosts.iter().enumerate() {
             let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
             let comma = if place == 0 { "" } else { "," };
-            match host {
-                Host::Tcp(host) => name.push_str(&format!("{comma}{host}:{port}")),
-                Host::Unix(folder) => {
-                    name.push_str(&format!("{comma}{}:{port}", folder.display()));
-                }
-            }
+            let _ = match host {
+                Host::Tcp(host) => write!(name, "{comma}{host}:{port}"),
+                Host::Unix(folder) => write!(name, "{comma}{}:{port}", folder.display()),
+            };
         }
         let database = self
             .driver
@@ -177,7 +175,7 @@ mod tests {
             config
                 .driver
                 .get_connect_timeout()
-                .map(|time| time.as_secs()),
+                .map(std::time::Duration::as_secs),
             Some(3)
         );
         assert!(

@@ -128,6 +128,6 @@ impl fmt::Debug for PgManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgManager")
             .field("config", &self.config)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

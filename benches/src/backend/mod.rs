@@ -1,6 +1,7 @@
 //! What the connections lead to: each backend is a [`Workload`], and the engine knows no more of it.
 
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 use std::error::Error;

@@ -10,7 +10,7 @@ async fn a_clean_return_costs_no_round_trip() {
     let server = server().await;
     let pool = pool(&server, 1);
     for _ in 0..10 {
-        text(&*pool.get().await.unwrap(), "SELECT 'x'").await;
+        text(&pool.get().await.unwrap(), "SELECT 'x'").await;
     }
     assert_eq!((pool.stats().recycle.count, pool.stats().connects), (0, 1));
 }

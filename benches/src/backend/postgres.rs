@@ -1,0 +1,136 @@
+//! A real PostgreSQL server: the user's, or a throw-away one with room for what is asked for.
+//!
+//! A question reads one row by its key over a prepared statement's simple form, and compares what
+//! it got.
+
+use pool_postgres::{PgConfig, PgConnection, PgError, PgManager};
+use pool_servers::{Postgres as Builder, Server as ThrowAway, ServerError};
+
+use super::{QueryError, Workload};
+use crate::report::Server;
+
+/// Rows of the table that questions are asked of.
+const ROWS: u64 = 1_000;
+
+/// A server with the bench's table in it.
+#[derive(Debug)]
+pub struct Postgres {
+    config: PgConfig,
+    version: String,
+    /// Stopped and removed when the run is over.
+    server: Option<ThrowAway>,
+}
+
+/// The server cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// No throw-away server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The server refused.
+    #[error(transparent)]
+    Database(#[from] PgError),
+}
+
+impl Postgres {
+    /// Starts a throw-away server with room for `connections`, or makes the table `pool_load` on the
+    /// user's.
+    ///
+    /// # Errors
+    ///
+    /// When there is no server, or it cannot be written to.
+    pub async fn prepare(url: Option<&str>, connections: usize) -> Result<Self, PrepareError> {
+        let room = u32::try_from(connections)
+            .unwrap_or(u32::MAX)
+            .saturating_add(20);
+        let server = match url {
+            Some(_) => None,
+            None => Some(Builder::new().for_connections(room).start_async().await?),
+        };
+        let throw_away = server.as_ref().map(ThrowAway::socket_url);
+        let url = throw_away.as_deref().or(url).unwrap_or_default();
+        let config: PgConfig = url.parse()?;
+        let version = fill(&config).await?;
+        Ok(Self {
+            config,
+            version,
+            server,
+        })
+    }
+}
+
+impl Workload for Postgres {
+    type Manager = PgManager;
+
+    fn manager(&self) -> PgManager {
+        PgManager::new(self.config.clone())
+    }
+
+    async fn query(&self, connection: &mut PgConnection, key: u64) -> Result<(), QueryError> {
+        use tokio_postgres::SimpleQueryMessage::Row;
+
+        let key = key % ROWS;
+        let sql = format!("SELECT answer FROM pool_load WHERE key = {key}");
+        let answers = connection.simple_query(&sql).await?;
+        let found = answers.iter().find_map(|message| match message {
+            Row(row) => row.get(0),
+            _ => None,
+        });
+        if found == Some(answer(key).as_str()) {
+            Ok(())
+        } else {
+            Err(format!("row {key} says {found:?}").into())
+        }
+    }
+
+    /// What the throw-away server itself counts.
+    fn open_now(&self) -> Option<usize> {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool-postgres'";
+        let rows = self.server.as_ref()?.query(sql).ok()?;
+        rows.first()?.first()?.as_ref()?.parse().ok()
+    }
+
+    fn descriptors_per_connection(&self) -> usize {
+        1
+    }
+
+    fn server(&self) -> Server {
+        let memory = self.server.as_ref().and_then(|server| server.memory().ok());
+        let memory = memory.map_or_else(String::new, |memory| {
+            let mebibytes = memory.proportional_bytes >> 20;
+            format!(
+                "; {} server processes with {mebibytes} MiB in all",
+                memory.processes
+            )
+        });
+        Server {
+            name: "PostgreSQL".to_owned(),
+            version: self.version.clone(),
+            setup: format!("a query reads one row by its key{memory}"),
+        }
+    }
+}
+
+/// Writes the rows and says which server it is.
+async fn fill(config: &PgConfig) -> Result<String, PgError> {
+    use pool_core::Manager;
+
+    let manager = PgManager::new(config.clone());
+    let conn = manager.connect().await?;
+    conn.batch_execute(&format!(
+        "CREATE TABLE IF NOT EXISTS pool_load (key bigint PRIMARY KEY, answer text NOT NULL); \
+         INSERT INTO pool_load SELECT key, 'answer ' || key FROM generate_series(0, {ROWS} - 1) key \
+         ON CONFLICT DO NOTHING; ANALYZE pool_load"
+    ))
+    .await?;
+    let row = conn.query_one("SHOW server_version", &[]).await?;
+    let version = row.get(0);
+    manager.close(conn).await;
+    Ok(version)
+}
+
+/// What the row of `key` says.
+fn answer(key: u64) -> String {
+    format!("answer {key}")
+}
