@@ -72,7 +72,7 @@ impl Plan {
         match options.backend {
             Backend::Memory if options.url.is_some() => return Err(PlanError::UrlWithoutServer),
             Backend::Sqlite | Backend::Postgres | Backend::Memory => {}
-            unavailable => return Err(PlanError::Unavailable(unavailable)),
+            unavailable @ Backend::Mysql => return Err(PlanError::Unavailable(unavailable)),
         }
         let connections = options
             .connections

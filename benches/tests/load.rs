@@ -20,16 +20,28 @@ fn report(file: &Path) -> Value {
 
 #[test]
 fn sqlite_connections_are_held_at_once_and_nothing_is_open_afterwards() {
+    held_at_once_and_nothing_open_afterwards("sqlite");
+}
+
+#[test]
+fn postgres_connections_are_held_at_once_and_nothing_is_open_afterwards() {
+    held_at_once_and_nothing_open_afterwards("postgres");
+}
+
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+fn held_at_once_and_nothing_open_afterwards(backend: &str) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("report.json");
     let json = file.to_str().unwrap();
+    let small = ["--connections", "50", "--duration", "300ms"];
+    let arguments = [&small[..], &["--backend", backend, "--json", json]].concat();
 
-    let output = load(&["--connections", "50", "--duration", "300ms", "--json", json]);
+    let output = load(&arguments);
 
     assert!(output.status.success(), "{output:?}");
     let report = report(&file);
     assert_eq!(report["scenario"], "extreme");
-    assert_eq!(report["backend"], "sqlite");
+    assert_eq!(report["backend"], backend);
     assert_eq!(report["connections_held_at_once_peak"], 50);
     assert_eq!(report["leaked"], 0);
     assert!(report["checkouts"].as_u64().unwrap() >= 200, "{report}");
