@@ -106,7 +106,7 @@ fn a_figure_that_is_worse_than_in_the_baseline_is_named() {
 #[test]
 fn a_run_that_cannot_begin_says_why() {
     for (arguments, why) in [
-        (&["--backend", "postgres"][..], "available: sqlite, memory"),
+        (&["--backend", "mysql"][..], "available: sqlite, postgres"),
         (
             &["basic", "--connections", "10", "--max-size", "5"],
             "--max-size (5)",
