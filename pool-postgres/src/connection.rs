@@ -1,10 +1,11 @@
 //! One pooled connection: the driver's client, the task that drives it, and what the wire says.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -45,8 +46,14 @@ impl PgConnection {
         let session = Arc::new(Session::default());
         let watched = Watched::new(stream, Arc::clone(&session));
         let (client, connection) = startup.connect_raw(watched, NoTls).await?;
+        let taken_up = Arc::clone(&session);
         let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let driven = poll_fn(|cx| {
+                taken_up.take_up();
+                connection.as_mut().poll(cx)
+            });
+            if let Err(error) = driven.await {
                 tracing::debug!(%error, "connection to PostgreSQL ended");
             }
         });
@@ -160,12 +167,14 @@ impl Deref for PgConnection {
     type Target = Client;
 
     fn deref(&self) -> &Client {
+        self.session.lend();
         &self.client
     }
 }
 
 impl DerefMut for PgConnection {
     fn deref_mut(&mut self) -> &mut Client {
+        self.session.lend();
         &mut self.client
     }
 }

@@ -26,13 +26,26 @@ pub(crate) struct Session {
     /// Requests sent in all.
     requests: AtomicU64,
     in_transaction: AtomicBool,
+    /// The client was lent out since the driver last looked for requests: one may be on its way to
+    /// the driver, where nothing on the wire shows it yet.
+    was_lent: AtomicBool,
     is_changed: AtomicBool,
 }
 
 impl Session {
-    /// Whether a request is without its answer.
+    /// Whether a request is without its answer, or may be about to be sent.
     pub(crate) fn is_busy(&self) -> bool {
-        self.in_flight.load(SeqCst) > 0
+        self.in_flight.load(SeqCst) > 0 || self.was_lent.load(SeqCst)
+    }
+
+    /// Somebody gets the client, and may send requests.
+    pub(crate) fn lend(&self) {
+        self.was_lent.store(true, SeqCst);
+    }
+
+    /// The driver is about to take up all requests there are.
+    pub(crate) fn take_up(&self) {
+        self.was_lent.store(false, SeqCst);
     }
 
     /// How many requests have been sent.

@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -49,6 +50,37 @@ async fn a_query_that_was_given_up_is_cancelled_on_the_server() {
     let conn = soon(pool.get()).await.unwrap();
     assert_eq!(soon(text(&conn, "SELECT 'free'")).await, "free");
     assert_eq!(pool.stats().connects, 1);
+}
+
+/// On a worker of a runtime the task woken last runs first: the next user, before the driver has seen
+/// what the last one left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_query_given_up_before_it_was_sent_does_not_reach_the_next_user() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let on_a_worker = tokio::spawn(async move {
+        let conn = pool.get().await.unwrap();
+        let next = tokio::spawn({
+            let pool = pool.clone();
+            async move {
+                let conn = pool.get().await.unwrap();
+                // A savepoint is an error outside of a transaction.
+                conn.batch_execute("SAVEPOINT s").await.is_err()
+            }
+        });
+        until(|| pool.stats().waiting == 1).await;
+        {
+            let mut begin = pin!(conn.batch_execute("BEGIN"));
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(begin.as_mut().poll(&mut cx).is_pending());
+        }
+        drop(conn);
+        next.await.unwrap()
+    });
+    assert!(
+        soon(on_a_worker).await.unwrap(),
+        "the next user is in somebody else's transaction"
+    );
 }
 
 #[tokio::test]
