@@ -1,0 +1,355 @@
+//! Where the server is, and how each connection to it is set up.
+//!
+//! A [`MySqlConfig`] holds the driver's [`Opts`] and what the driver does not do: session settings
+//! that survive a reset, what happens at a return, passwords that change. Nothing here connects: a
+//! [`MySqlManager`](crate::MySqlManager) does.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mysql_async::{IsolationLevel, Opts, OptsBuilder};
+
+use crate::session::isolation_name;
+
+/// A server and the settings of the connections to it.
+///
+/// Every setting is a method, and most are a parameter of the URL that
+/// [`from_url`](Self::from_url) reads:
+///
+/// | setting | default | parameter |
+/// | --- | --- | --- |
+/// | [`recycle`](Self::recycle) | fast | `recycle=fast`, `verified`, `clean` |
+/// | [`statement_timeout`](Self::statement_timeout) | the server's, none | `statement_timeout=30s`, `none` |
+/// | [`time_zone`](Self::time_zone) | the server's | `time_zone=%2B00:00` |
+/// | [`sql_mode`](Self::sql_mode) | the server's | `sql_mode=TRADITIONAL` |
+/// | [`charset`](Self::charset), [`collation`](Self::collation) | utf8mb4, `utf8mb4_general_ci` | `charset=utf8mb4`, `collation=utf8mb4_bin` |
+/// | [`isolation`](Self::isolation) | the server's, repeatable read | `isolation=read-committed` |
+/// | [`statement_cache`](Self::statement_cache) | 32 statements | `stmt_cache_size=32` |
+/// | [`validation_query`](Self::validation_query) | a ping | `validation_query=SELECT%201` |
+/// | [`kill_abandoned`](Self::kill_abandoned) | on | `kill_abandoned=on`, `off` |
+/// | `tls`, `tls_ca` (feature `rustls`) | off | `tls_ca=/etc/ca.pem`, `require_ssl=true` |
+/// | [`variable`](Self::variable), [`init_sql`](Self::init_sql), [`password`](Self::password), [`password_provider`](Self::password_provider) | none | |
+///
+/// Other parameters are the driver's, `socket`, `compress` and `tcp_keepalive` among them. Of the
+/// driver's options those of its own pool have no effect, and `prefer_socket` is always off: it
+/// would open two connections for each, and reach a server of the same machine though another was
+/// asked for. Name the `socket` to use one.
+///
+/// # Example
+///
+/// ```
+/// use pool_mysql::{MySqlConfig, Recycle};
+/// use std::time::Duration;
+///
+/// let config = MySqlConfig::from_url("mysql://app@localhost/shop")?
+///     .recycle(Recycle::Clean)
+///     .time_zone("+00:00")
+///     .statement_timeout(Duration::from_secs(30));
+/// # Ok::<(), pool_mysql::UrlError>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct MySqlConfig {
+    pub(crate) opts: Opts,
+    pub(crate) recycle: Recycle,
+    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) sql_mode: Option<String>,
+    pub(crate) charset: Option<String>,
+    pub(crate) collation: Option<String>,
+    pub(crate) isolation: Option<IsolationLevel>,
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) init_sql: Option<String>,
+    pub(crate) validation_query: Option<String>,
+    pub(crate) password_provider: Option<PasswordProvider>,
+    pub(crate) kill_abandoned: bool,
+}
+
+pub(crate) type PasswordProvider = Arc<dyn Fn() -> PasswordFuture + Send + Sync>;
+type PasswordFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What is done to a connection that was used, before somebody else gets it.
+///
+/// Whatever the policy, a connection is never handed on inside a transaction, with rows pending, or
+/// with a statement under way: it is reset, or closed.
+///
+/// | left behind | `Fast` | `Verified` | `Clean` | `Custom` |
+/// | --- | --- | --- | --- | --- |
+/// | open transaction | rolled back | rolled back | rolled back | rolled back |
+/// | rows not read | read on for 250 ms, then closed | same | same | same |
+/// | statement under way (a dropped future) | killed and closed | same | same | same |
+/// | `autocommit` | set back | set back | set back | set back |
+/// | session and user variables, `SET NAMES`, time zone | stay | stay | set back | as the SQL does |
+/// | temporary tables, `LOCK TABLES`, `GET_LOCK` | stay | stay | gone | as the SQL does |
+/// | prepared statements of the cache | stay | stay | gone | stay |
+/// | another database (`USE`) | stays | stays | set back, if one is configured | as the SQL does |
+/// | round trips when nothing was left | 0 | 1 | 2 | 1 |
+///
+/// `Fast` believes the status that the server sends with each answer, and asks when the last answer
+/// was an error and said nothing. One gap is the driver's: it takes the answer to a `prep` for a
+/// status. When that is the last thing a user did inside a transaction begun by SQL (not by
+/// `start_transaction`), about one such return in a thousand looks clean. `Verified` has no gap.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Recycle {
+    /// Nothing where the server has said that nothing is left; else `COM_RESET_CONNECTION`.
+    #[default]
+    Fast,
+    /// The server is asked, after every use.
+    Verified,
+    /// `COM_RESET_CONNECTION` after every use, and the session settings again.
+    Clean,
+    /// As `Fast`, and then this SQL, after every use.
+    Custom(String),
+}
+
+impl MySqlConfig {
+    /// A server as the driver's [`Opts`] or [`OptsBuilder`] describe it.
+    pub fn new(opts: impl Into<Opts>) -> Self {
+        Self {
+            opts: adapted(opts.into()),
+            recycle: Recycle::Fast,
+            statement_timeout: None,
+            time_zone: None,
+            sql_mode: None,
+            charset: None,
+            collation: None,
+            isolation: None,
+            variables: Vec::new(),
+            init_sql: None,
+            validation_query: None,
+            password_provider: None,
+            kill_abandoned: true,
+        }
+    }
+
+    /// What is done to a used connection before somebody else gets it.
+    pub fn recycle(mut self, recycle: Recycle) -> Self {
+        self.recycle = recycle;
+        self
+    }
+
+    /// How long the server lets a statement run: `max_statement_time` on MariaDB, for all statements,
+    /// `max_execution_time` on MySQL, for `SELECT` only. `None`: as the server is set.
+    pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.statement_timeout = timeout.into();
+        self
+    }
+
+    /// The session's time zone: `+00:00`, or a name where the server has loaded them.
+    pub fn time_zone(mut self, zone: impl Into<String>) -> Self {
+        self.time_zone = Some(zone.into());
+        self
+    }
+
+    /// The session's `sql_mode`, such as `TRADITIONAL`.
+    pub fn sql_mode(mut self, mode: impl Into<String>) -> Self {
+        self.sql_mode = Some(mode.into());
+        self
+    }
+
+    /// The session's character set.
+    pub fn charset(mut self, charset: impl Into<String>) -> Self {
+        self.charset = Some(charset.into());
+        self
+    }
+
+    /// The session's collation; the character set follows from it.
+    pub fn collation(mut self, collation: impl Into<String>) -> Self {
+        self.collation = Some(collation.into());
+        self
+    }
+
+    /// The isolation level of the session's transactions.
+    pub fn isolation(mut self, level: IsolationLevel) -> Self {
+        self.isolation = Some(level);
+        self
+    }
+
+    /// Any other session variable and its value, as SQL: `variable("lock_wait_timeout", "5")`.
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// SQL that each new connection runs last, and again after each reset. It must be repeatable.
+    pub fn init_sql(mut self, sql: impl Into<String>) -> Self {
+        self.init_sql = Some(sql.into());
+        self
+    }
+
+    /// How many prepared statements the driver keeps for each connection; 0 keeps none.
+    pub fn statement_cache(self, statements: usize) -> Self {
+        self.with(|opts| opts.stmt_cache_size(statements))
+    }
+
+    /// What validation and keepalive ask instead of a ping, which some proxies answer by themselves.
+    pub fn validation_query(mut self, sql: impl Into<String>) -> Self {
+        self.validation_query = Some(sql.into());
+        self
+    }
+
+    /// The password.
+    pub fn password(self, password: impl Into<String>) -> Self {
+        self.with(|opts| opts.pass(Some(password)))
+    }
+
+    /// Asked for the password before each connect, for credentials that rotate.
+    ///
+    /// Its time counts against `connect_timeout`; an error fails the connect, which is tried again.
+    ///
+    /// ```
+    /// # use pool_mysql::MySqlConfig;
+    /// let config = MySqlConfig::from_url("mysql://app@localhost/shop")?
+    ///     .password_provider(|| async { std::fs::read_to_string("/run/secrets/mysql") });
+    /// # Ok::<(), pool_mysql::UrlError>(())
+    /// ```
+    pub fn password_provider<F, Fut, E>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.password_provider = Some(Arc::new(move || {
+            let password = provider();
+            Box::pin(async move { password.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Whether the server is told to stop a statement whose future was dropped, by `KILL` over a
+    /// connection of its own. Without, the server runs it to its end, with its locks. On by default.
+    pub fn kill_abandoned(mut self, kill: bool) -> Self {
+        self.kill_abandoned = kill;
+        self
+    }
+
+    /// TLS as these options say. Connections over a Unix socket have none.
+    #[cfg(feature = "rustls")]
+    pub fn tls(self, tls: mysql_async::SslOpts) -> Self {
+        self.with(|opts| opts.ssl_opts(tls))
+    }
+
+    /// TLS, and only certificates of the authority in this PEM file are trusted.
+    #[cfg(feature = "rustls")]
+    pub fn tls_ca(self, file: impl Into<std::path::PathBuf>) -> Self {
+        let tls = self.opts.ssl_opts().cloned().unwrap_or_default();
+        self.tls(
+            tls.with_root_certs(vec![file.into().into()])
+                .with_disable_built_in_roots(true),
+        )
+    }
+
+    fn with(mut self, change: impl FnOnce(OptsBuilder) -> OptsBuilder) -> Self {
+        self.opts = adapted(change(OptsBuilder::from_opts(self.opts)).into());
+        self
+    }
+
+    /// `mysql://host:3306/db`: without user and password.
+    pub(crate) fn address(&self) -> String {
+        let database = self.opts.db_name().unwrap_or_default();
+        if let Some(socket) = self.opts.socket() {
+            return format!("mysql://{socket}/{database}");
+        }
+        let (host, port) = (self.opts.ip_or_hostname(), self.opts.tcp_port());
+        if host.contains(':') {
+            format!("mysql://[{host}]:{port}/{database}")
+        } else {
+            format!("mysql://{host}:{port}/{database}")
+        }
+    }
+}
+
+/// What the driver would do otherwise: look names up on the runtime's thread (of a URL), not find an
+/// IPv6 address in its brackets, ask a socket for TLS and not begin it.
+fn adapted(opts: Opts) -> Opts {
+    let host = opts.ip_or_hostname();
+    let host = host.strip_prefix('[').unwrap_or(host);
+    let host = host.strip_suffix(']').unwrap_or(host).to_owned();
+    let over_socket = opts.socket().is_some();
+    let opts = OptsBuilder::from_opts(opts)
+        .ip_or_hostname(host)
+        .prefer_socket(false);
+    if over_socket {
+        opts.ssl_opts(None).into()
+    } else {
+        opts.into()
+    }
+}
+
+impl From<Opts> for MySqlConfig {
+    fn from(opts: Opts) -> Self {
+        Self::new(opts)
+    }
+}
+
+impl From<OptsBuilder> for MySqlConfig {
+    fn from(opts: OptsBuilder) -> Self {
+        Self::new(opts)
+    }
+}
+
+impl fmt::Debug for MySqlConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The driver's options print their password, and SQL may hold secrets: names only.
+        f.debug_struct("MySqlConfig")
+            .field("address", &self.address())
+            .field("user", &self.opts.user())
+            .field("recycle", &self.recycle)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("time_zone", &self.time_zone)
+            .field("sql_mode", &self.sql_mode)
+            .field("charset", &self.charset)
+            .field("collation", &self.collation)
+            .field("isolation", &self.isolation.map(isolation_name))
+            .field(
+                "variables",
+                &self
+                    .variables
+                    .iter()
+                    .map(|(name, _)| name)
+                    .collect::<Vec<_>>(),
+            )
+            .field("init_sql", &self.init_sql.as_ref().map(|_| ".."))
+            .field("statement_cache", &self.opts.stmt_cache_size())
+            .field("validation_query", &self.validation_query)
+            .field("tls", &self.opts.ssl_opts().is_some())
+            .field("kill_abandoned", &self.kill_abandoned)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_printed_shows_the_password() {
+        let config = MySqlConfig::from_url("mysql://app:hunter2@db/shop")
+            .unwrap()
+            .password_provider(|| async { Ok::<_, std::fmt::Error>("hunter2".to_owned()) })
+            .init_sql("SELECT 'hunter2'")
+            .variable("x", "'hunter2'");
+        let text = format!("{config:?} {config:#?} {}", config.address());
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains("mysql://db:3306/shop"), "{text}");
+    }
+
+    #[test]
+    fn an_ipv6_address_loses_its_brackets_for_the_driver_and_has_them_in_the_name() {
+        let config = MySqlConfig::from_url("mysql://[::1]:3307/app").unwrap();
+        assert_eq!(config.opts.ip_or_hostname(), "::1");
+        assert_eq!(config.address(), "mysql://[::1]:3307/app");
+    }
+
+    #[test]
+    fn the_drivers_second_connection_over_a_socket_is_never_made() {
+        let opts = Opts::from_url("mysql://localhost/").unwrap();
+        assert!(opts.prefer_socket());
+        assert!(!MySqlConfig::new(opts).opts.prefer_socket());
+    }
+}

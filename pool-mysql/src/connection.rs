@@ -1,0 +1,299 @@
+//! One pooled connection, and what is known of it without asking the server.
+//!
+//! Every answer of the server carries a status: whether a transaction is open, whether autocommit is
+//! on. The driver keeps the last one, and whether rows wait to be read; and it calls a connection
+//! disconnected from the moment a command is sent until its answer is read, which is how a dropped
+//! future shows. A used connection is therefore one of:
+//!
+//! ```text
+//!   disconnected ──────────── broken: closed, and what runs on it is killed
+//!   rows wait to be read ──┐
+//!   in a transaction ──────┼─ COM_RESET_CONNECTION, or closed
+//!   no status known ───────── the server is asked (the last answer was an error, or no status)
+//!   none of these ─────────── as new
+//! ```
+
+use std::fmt;
+use std::future::poll_fn;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use mysql_async::consts::StatusFlags;
+use mysql_async::prelude::Queryable;
+use mysql_async::{ChangeUserOpts, Conn, Connection, OkPacket, QueryResult, TextProtocol};
+use pool_core::{Condition, Interrupter};
+use tokio::time::timeout;
+
+use crate::config::Recycle;
+use crate::connector::{Connector, Stop};
+use crate::error::MySqlError;
+use crate::server::ServerInfo;
+
+/// How long rows that nobody wanted are read on before the connection is closed instead.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
+
+/// A connection to MySQL or MariaDB; it dereferences to the driver's [`Conn`].
+///
+/// ```no_run
+/// use pool_mysql::mysql_async::prelude::*;
+///
+/// # async fn example(pool: pool_mysql::Pool) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut conn = pool.get().await?;
+/// conn.query_drop("CREATE TABLE IF NOT EXISTS t (n INT)").await?;
+/// "INSERT INTO t VALUES (?)".with((42,)).ignore(&mut *conn).await?;
+/// # Ok(()) }
+/// ```
+///
+/// The [`Debug`](fmt::Debug) of the driver's `Conn` prints the password; that of this type does not.
+///
+/// # Cancel safety
+///
+/// A query whose future is dropped leaves the connection unusable for the holder, too
+/// ([`Conn::is_disconnected`]). At the return it is closed and the server told to stop the statement
+/// (see [`kill_abandoned`](crate::MySqlConfig::kill_abandoned)).
+pub struct MySqlConnection {
+    conn: Conn,
+    connector: Arc<Connector>,
+    server: Arc<ServerInfo>,
+    /// Whether the session began with autocommit on.
+    autocommit: bool,
+    /// Whether somebody could have used it since it was opened or recycled.
+    used: bool,
+    /// Whether a command of ours is under way, or was when its future was dropped.
+    tended: bool,
+}
+
+/// What the driver knows of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Broken,
+    RowsPending,
+    InTransaction,
+    Unknown,
+    Fresh,
+}
+
+impl MySqlConnection {
+    pub(crate) async fn open(connector: Arc<Connector>) -> Result<Self, MySqlError> {
+        let (conn, server) = connector.connect().await?;
+        let autocommit = has_autocommit(&conn);
+        Ok(Self {
+            conn,
+            connector,
+            server,
+            autocommit,
+            used: false,
+            tended: false,
+        })
+    }
+
+    /// The server's flavour and version.
+    pub fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// Stops the statement that runs on this connection, from anywhere, by `KILL QUERY` over a
+    /// connection of its own. The statement fails with error 1317, the connection stays.
+    pub fn interrupter(&self) -> Interrupter {
+        let (connector, server) = (Arc::clone(&self.connector), Arc::clone(&self.server));
+        let id = self.conn.id();
+        Interrupter::new(move || {
+            let (connector, server) = (Arc::clone(&connector), Arc::clone(&server));
+            async move { connector.stop(id, &server, Stop::Statement).await }
+        })
+    }
+
+    /// The driver's connection, of one that was detached from its pool.
+    pub fn into_inner(self) -> Conn {
+        self.conn
+    }
+
+    pub(crate) async fn validate(&mut self) -> Result<(), MySqlError> {
+        self.tended = true;
+        let connector = Arc::clone(&self.connector);
+        match &connector.config.validation_query {
+            Some(sql) => self.conn.query_drop(sql).await?,
+            None => self.ask().await?,
+        }
+        self.tended = false;
+        Ok(())
+    }
+
+    pub(crate) fn condition(&mut self) -> Condition {
+        if self.conn.is_disconnected() {
+            return Condition::Broken;
+        }
+        if !self.used {
+            return Condition::Ready;
+        }
+        if self.connector.config.recycle == Recycle::Fast && self.standing() == Standing::Fresh {
+            self.used = false;
+            return Condition::Ready;
+        }
+        Condition::NeedsRecycle
+    }
+
+    pub(crate) async fn recycle(&mut self) -> Result<(), MySqlError> {
+        self.tended = true;
+        let connector = Arc::clone(&self.connector);
+        let policy = &connector.config.recycle;
+        match self.standing() {
+            _ if *policy == Recycle::Clean => self.reset().await?,
+            Standing::RowsPending | Standing::InTransaction => self.reset().await?,
+            Standing::Fresh if *policy != Recycle::Verified => {}
+            _ => {
+                self.ask().await?;
+                if !self.is_as_opened() {
+                    self.reset().await?;
+                }
+            }
+        }
+        if let Recycle::Custom(sql) = policy {
+            self.conn.query_drop(sql).await?;
+            if !self.is_as_opened() {
+                return Err(MySqlError::dirty(
+                    "the SQL for recycling left a transaction",
+                ));
+            }
+        }
+        self.used = false;
+        self.tended = false;
+        Ok(())
+    }
+
+    /// Says goodbye to the server. What is under way is not waited for: it is stopped.
+    pub(crate) async fn close(mut self) {
+        if self.conn.is_disconnected() {
+            let config = &self.connector.config;
+            if !self.tended && config.kill_abandoned && self.is_under_way().await {
+                let id = self.conn.id();
+                self.connector
+                    .stop(id, &self.server, Stop::Connection)
+                    .await;
+            }
+        } else if self.has_rows_pending() {
+            // To say goodbye the driver would read all rows first.
+            self.is_under_way().await;
+        }
+        if let Err(error) = self.conn.disconnect().await {
+            tracing::debug!(address = %self.connector.address, %error, "closed without goodbye");
+        }
+    }
+
+    fn standing(&mut self) -> Standing {
+        if self.conn.is_disconnected() {
+            return Standing::Broken;
+        }
+        if self.has_rows_pending() {
+            return Standing::RowsPending;
+        }
+        match status(&self.conn) {
+            Some(status) if status.intersects(in_transaction()) => Standing::InTransaction,
+            // The answer to a `prep` passes for a status, mostly one without this flag.
+            Some(status)
+                if self.autocommit && status.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT) =>
+            {
+                Standing::Fresh
+            }
+            _ => Standing::Unknown,
+        }
+    }
+
+    fn has_rows_pending(&mut self) -> bool {
+        !QueryResult::<TextProtocol>::new(&mut self.conn).is_empty()
+    }
+
+    /// Whether the session is in no transaction, and autocommit as it was: after an answer that
+    /// carries a status.
+    fn is_as_opened(&self) -> bool {
+        status(&self.conn).is_some_and(|status| !status.intersects(in_transaction()))
+            && has_autocommit(&self.conn) == self.autocommit
+    }
+
+    /// Pings, which brings a status.
+    async fn ask(&mut self) -> Result<(), MySqlError> {
+        match self.conn.ping().await {
+            // The error of an earlier result that nobody has read; the driver had it put by.
+            Err(mysql_async::Error::Server(_)) => Ok(self.conn.ping().await?),
+            asked => Ok(asked?),
+        }
+    }
+
+    async fn reset(&mut self) -> Result<(), MySqlError> {
+        if self.has_rows_pending() {
+            match timeout(DRAIN_PATIENCE, self.ask()).await {
+                Ok(drained) => drained?,
+                Err(_) => return Err(MySqlError::dirty("too many rows were left unread")),
+            }
+        }
+        if !self.conn.reset().await? {
+            // Before MySQL 5.7.3 and MariaDB 10.2.4.
+            self.conn.change_user(ChangeUserOpts::default()).await?;
+        }
+        let sql = self.connector.config.sql_after_reset(self.server.flavour());
+        self.conn.query_drop(sql).await?;
+        if self.is_as_opened() {
+            Ok(())
+        } else {
+            Err(MySqlError::dirty("a transaction is open after a reset"))
+        }
+    }
+
+    /// Whether an answer is outstanding on a connection that is not broken. Afterwards the driver
+    /// does without a goodbye, unless the answer had come.
+    async fn is_under_way(&mut self) -> bool {
+        let mut ping = self.conn.ping();
+        poll_fn(|cx| Poll::Ready(ping.as_mut().poll(cx).is_pending())).await
+    }
+}
+
+/// The status that came with the last answer, if there was one.
+fn status(conn: &Conn) -> Option<StatusFlags> {
+    conn.last_ok_packet().map(OkPacket::status_flags)
+}
+
+fn has_autocommit(conn: &Conn) -> bool {
+    status(conn).is_some_and(|status| status.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT))
+}
+
+fn in_transaction() -> StatusFlags {
+    StatusFlags::SERVER_STATUS_IN_TRANS
+        | StatusFlags::SERVER_STATUS_IN_TRANS_READONLY
+        | StatusFlags::SERVER_MORE_RESULTS_EXISTS
+        | StatusFlags::SERVER_STATUS_CURSOR_EXISTS
+}
+
+impl Deref for MySqlConnection {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for MySqlConnection {
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.used = true;
+        &mut self.conn
+    }
+}
+
+/// For the driver's `Query` trait: `"SELECT 1".first(&mut *conn)`.
+impl<'a> From<&'a mut MySqlConnection> for Connection<'a, 'static> {
+    fn from(conn: &'a mut MySqlConnection) -> Self {
+        Connection::from(&mut **conn)
+    }
+}
+
+impl fmt::Debug for MySqlConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MySqlConnection")
+            .field("id", &self.conn.id())
+            .field("address", &self.connector.address)
+            .field("server", &self.server)
+            .field("disconnected", &self.conn.is_disconnected())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+//! Opens connections for one manager, and stops statements from a connection on the side.
+//!
+//! What all connections share is kept once: the driver's options (a copy of them for each would
+//! cost more memory than all else of ours) and what the server said of itself.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, IoError, Opts, OptsBuilder};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::config::MySqlConfig;
+use crate::error::{Cause, MySqlError};
+use crate::server::ServerInfo;
+
+/// How long stopping a statement may take, the connect for it included.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many connections may be open to stop statements at the same time.
+const STOPPING: usize = 2;
+
+pub(crate) struct Connector {
+    pub(crate) config: MySqlConfig,
+    /// `mysql://host:3306/db`: the pool's name, and what errors name.
+    pub(crate) address: Arc<str>,
+    /// The options of the last connect, with its password.
+    last_opts: Mutex<Opts>,
+    /// The server of the last connect.
+    last_server: Mutex<Option<Arc<ServerInfo>>>,
+    stopping: Semaphore,
+}
+
+/// What is to be stopped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stop {
+    /// The statement that runs; the connection stays.
+    Statement,
+    /// The connection and what runs on it.
+    Connection,
+}
+
+impl Connector {
+    pub(crate) fn new(config: MySqlConfig) -> Self {
+        Self {
+            address: config.address().into(),
+            last_opts: Mutex::new(config.opts.clone()),
+            last_server: Mutex::new(None),
+            stopping: Semaphore::new(STOPPING),
+            config,
+        }
+    }
+
+    /// The server of the last connect.
+    pub(crate) fn server(&self) -> Option<Arc<ServerInfo>> {
+        lock(&self.last_server).clone()
+    }
+
+    /// Opens a connection and learns which server it has reached.
+    pub(crate) async fn connect(&self) -> Result<(Conn, Arc<ServerInfo>), MySqlError> {
+        let (mut conn, server) = self.open().await?;
+        let server = {
+            let mut last = lock(&self.last_server);
+            match &*last {
+                Some(known) if **known == server => Arc::clone(known),
+                _ => {
+                    tracing::info!(address = %self.address, %server, "connected");
+                    Arc::clone(last.insert(Arc::new(server)))
+                }
+            }
+        };
+        if let Some(sql) = self.config.sql_after_connect(server.flavour()) {
+            let set_up = conn.query_drop(sql).await;
+            set_up.map_err(|error| MySqlError::connecting(error, &self.address))?;
+        }
+        Ok((conn, server))
+    }
+
+    /// Stops what runs on connection `id` of `server`. Failing is no error: the statement may have
+    /// ended by itself, and the server may be gone.
+    pub(crate) async fn stop(&self, id: u32, server: &ServerInfo, what: Stop) {
+        let stopped = timeout(STOP_PATIENCE, async {
+            let _turn = self.stopping.acquire().await;
+            let (mut conn, reached) = self.open().await?;
+            // Behind one address may be several servers, each with a connection of this number.
+            let result = if reached == *server {
+                let sql = match what {
+                    Stop::Statement => format!("KILL QUERY {id}"),
+                    Stop::Connection => format!("KILL {id}"),
+                };
+                conn.query_drop(sql).await
+            } else {
+                tracing::warn!(address = %self.address, id, "not stopped: another server answers");
+                Ok(())
+            };
+            let _quit = conn.disconnect().await;
+            result.map_err(MySqlError::from)
+        });
+        match stopped.await {
+            Ok(Ok(())) => tracing::debug!(address = %self.address, id, ?what, "stopped"),
+            Ok(Err(error)) => {
+                tracing::debug!(address = %self.address, id, ?what, %error, "not stopped");
+            }
+            Err(_) => tracing::debug!(address = %self.address, id, ?what, "not stopped in time"),
+        }
+    }
+
+    async fn open(&self) -> Result<(Conn, ServerInfo), MySqlError> {
+        let opts = self.opts().await?;
+        #[cfg(feature = "rustls")]
+        if opts.ssl_opts().is_some() {
+            choose_provider();
+        }
+        let mut conn = match Conn::new(opts).await {
+            Ok(conn) => conn,
+            Err(error) => return Err(self.explained(error).await),
+        };
+        match ServerInfo::ask(&mut conn).await {
+            Ok(server) => Ok((conn, server)),
+            Err(error) => Err(MySqlError::connecting(error, &self.address)),
+        }
+    }
+
+    /// The driver's options with the password of now.
+    async fn opts(&self) -> Result<Opts, MySqlError> {
+        let Some(provider) = &self.config.password_provider else {
+            return Ok(self.config.opts.clone());
+        };
+        let password = provider()
+            .await
+            .map_err(|error| MySqlError::password(error, &self.address))?;
+        let mut last = lock(&self.last_opts);
+        if last.pass() != Some(&password) {
+            *last = OptsBuilder::from_opts(last.clone())
+                .pass(Some(password))
+                .into();
+        }
+        Ok(last.clone())
+    }
+
+    /// A name that cannot be resolved has no error kind of its own: it is looked up once more.
+    async fn explained(&self, error: mysql_async::Error) -> MySqlError {
+        let opts = &self.config.opts;
+        let from_system = matches!(
+            &error,
+            mysql_async::Error::Io(IoError::Io(error)) if error.raw_os_error().is_some()
+        );
+        let io = matches!(error, mysql_async::Error::Io(_));
+        let error = MySqlError::connecting(error, &self.address);
+        let over_tcp = opts.socket().is_none() && opts.resolved_ips().is_none();
+        if io && !from_system && over_tcp && error.cause() == Cause::Other {
+            let host = (opts.ip_or_hostname(), opts.tcp_port());
+            if let Err(unresolved) = tokio::net::lookup_host(host).await {
+                return MySqlError::dns(unresolved, &self.address);
+            }
+        }
+        error
+    }
+}
+
+/// rustls panics where two providers are built and none was chosen; the program's choice stands.
+#[cfg(feature = "rustls")]
+fn choose_provider() {
+    use rustls::crypto::{CryptoProvider, ring};
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may have been quicker, which is as good.
+        let _chosen = ring::default_provider().install_default();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,105 @@
+//! Which server a connection has reached.
+
+use std::fmt;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+/// The two families, which differ in settings and error codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Flavour {
+    /// MariaDB.
+    MariaDb,
+    /// MySQL, and what speaks its dialect (Percona, Aurora).
+    MySql,
+}
+
+/// The server of a connection, as it names itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerInfo {
+    flavour: Flavour,
+    version: String,
+    /// Host, port: tells servers behind one address from one another.
+    identity: String,
+}
+
+impl ServerInfo {
+    /// MariaDB or MySQL.
+    pub fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    /// The version in full: `10.11.6-MariaDB-0+deb12u1`, `8.4.3`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Asks the server of `conn`: one round trip.
+    pub(crate) async fn ask(conn: &mut Conn) -> mysql_async::Result<Self> {
+        let sql = "SELECT @@version, CONCAT(@@hostname, ':', @@port)";
+        match conn.query_first::<(String, Option<String>), _>(sql).await {
+            Ok(Some((version, identity))) => Ok(Self {
+                flavour: Flavour::of(&version),
+                version,
+                identity: identity.unwrap_or_default(),
+            }),
+            // A proxy that does not know these variables is still a server.
+            Ok(None) | Err(mysql_async::Error::Server(_)) => Ok(Self::greeted(conn)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the greeting said. MySQL counts 5, 8, 9; MariaDB went from 5 to 10.
+    fn greeted(conn: &Conn) -> Self {
+        let (major, minor, patch) = conn.server_version();
+        Self {
+            flavour: if major >= 10 {
+                Flavour::MariaDb
+            } else {
+                Flavour::MySql
+            },
+            version: format!("{major}.{minor}.{patch}"),
+            identity: String::new(),
+        }
+    }
+}
+
+impl Flavour {
+    fn of(version: &str) -> Self {
+        if version.to_ascii_lowercase().contains("mariadb") {
+            Self::MariaDb
+        } else {
+            Self::MySql
+        }
+    }
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MariaDb => "MariaDB",
+            Self::MySql => "MySQL",
+        })
+    }
+}
+
+/// `MariaDB 10.11.6-MariaDB-0+deb12u1`.
+impl fmt::Display for ServerInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.flavour, self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_tells_mariadb_from_mysql() {
+        assert_eq!(Flavour::of("10.11.6-MariaDB-0+deb12u1"), Flavour::MariaDb);
+        assert_eq!(Flavour::of("5.5.5-10.6.1-mariadb"), Flavour::MariaDb);
+        assert_eq!(Flavour::of("8.4.3"), Flavour::MySql);
+        assert_eq!(Flavour::of("8.0.11-TiDB-v7.5.1"), Flavour::MySql);
+    }
+}

@@ -1,0 +1,178 @@
+//! The SQL that makes a session as configured, after connecting and after each reset.
+//!
+//! `COM_RESET_CONNECTION` sets every session variable to the server's global value, the character
+//! set of the handshake included: without a `SET NAMES` after it, a server whose global character set
+//! is latin1 stores garbage from then on. It does not go back to the first database either.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use mysql_async::IsolationLevel;
+
+use crate::config::MySqlConfig;
+use crate::server::Flavour;
+
+impl MySqlConfig {
+    /// What a new connection runs; `None` when nothing is set: the handshake has set the character
+    /// set.
+    pub(crate) fn sql_after_connect(&self, flavour: Flavour) -> Option<String> {
+        let names = self.charset.is_some() || self.collation.is_some();
+        let sql = self.sql(flavour, names, None);
+        (!sql.is_empty()).then_some(sql)
+    }
+
+    /// What a connection runs after `COM_RESET_CONNECTION`.
+    pub(crate) fn sql_after_reset(&self, flavour: Flavour) -> String {
+        self.sql(flavour, true, self.opts.db_name())
+    }
+
+    fn sql(&self, flavour: Flavour, names: bool, database: Option<&str>) -> String {
+        let mut statements = Vec::new();
+        if names {
+            statements.push(self.set_names());
+        }
+        if let Some(database) = database {
+            statements.push(format!("USE `{}`", database.replace('`', "``")));
+        }
+        if let Some(level) = self.isolation {
+            statements.push(format!(
+                "SET SESSION TRANSACTION ISOLATION LEVEL {}",
+                isolation_name(level)
+            ));
+        }
+        let assignments = self.assignments(flavour);
+        if !assignments.is_empty() {
+            statements.push(format!("SET {assignments}"));
+        }
+        statements.extend(self.init_sql.clone());
+        statements.join(";")
+    }
+
+    /// The handshake asks for `utf8mb4_general_ci`; a bare `SET NAMES utf8mb4` would give the
+    /// server's default for it, which is another on each version.
+    fn set_names(&self) -> String {
+        match (&self.charset, &self.collation) {
+            (None, None) => "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci".to_owned(),
+            (Some(charset), None) => format!("SET NAMES {}", quoted(charset)),
+            (charset, Some(collation)) => {
+                // A collation begins with the name of its character set.
+                let own = || collation.split('_').next().unwrap_or_default();
+                let charset = charset.as_deref().unwrap_or_else(own);
+                format!(
+                    "SET NAMES {} COLLATE {}",
+                    quoted(charset),
+                    quoted(collation)
+                )
+            }
+        }
+    }
+
+    fn assignments(&self, flavour: Flavour) -> String {
+        let mut list = String::new();
+        let mut set = |name: &str, value: &str| {
+            let comma = if list.is_empty() { "" } else { ", " };
+            // Writing to a string cannot fail.
+            let _ = write!(list, "{comma}SESSION {name} = {value}");
+        };
+        if let Some(zone) = &self.time_zone {
+            set("time_zone", &quoted(zone));
+        }
+        if let Some(mode) = &self.sql_mode {
+            set("sql_mode", &quoted(mode));
+        }
+        if let Some(timeout) = self.statement_timeout {
+            match flavour {
+                Flavour::MariaDb => set("max_statement_time", &seconds(timeout)),
+                Flavour::MySql => set("max_execution_time", &milliseconds(timeout)),
+            }
+        }
+        for (name, value) in &self.variables {
+            set(name, value);
+        }
+        list
+    }
+}
+
+pub(crate) fn isolation_name(level: IsolationLevel) -> &'static str {
+    match level {
+        IsolationLevel::ReadUncommitted => "READ UNCOMMITTED",
+        IsolationLevel::ReadCommitted => "READ COMMITTED",
+        IsolationLevel::RepeatableRead => "REPEATABLE READ",
+        IsolationLevel::Serializable => "SERIALIZABLE",
+    }
+}
+
+/// MariaDB counts seconds with six decimals; 0 would mean "no limit".
+fn seconds(timeout: Duration) -> String {
+    let micros = timeout.as_micros().max(1);
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+/// MySQL counts milliseconds; 0 would mean "no limit".
+fn milliseconds(timeout: Duration) -> String {
+    timeout.as_nanos().div_ceil(1_000_000).max(1).to_string()
+}
+
+/// `text` as a literal, whatever `sql_mode` says about backslashes.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> MySqlConfig {
+        MySqlConfig::from_url("mysql://root@localhost/app").unwrap()
+    }
+
+    #[test]
+    fn nothing_set_runs_nothing_after_connecting() {
+        assert_eq!(config().sql_after_connect(Flavour::MySql), None);
+    }
+
+    #[test]
+    fn a_reset_gets_back_the_character_set_of_the_handshake_and_the_database() {
+        assert_eq!(
+            config().sql_after_reset(Flavour::MariaDb),
+            "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci;USE `app`"
+        );
+    }
+
+    #[test]
+    fn the_statement_timeout_is_the_one_the_server_knows() {
+        let config = config().statement_timeout(Duration::from_millis(1500));
+        assert_eq!(
+            config.sql_after_connect(Flavour::MariaDb).unwrap(),
+            "SET SESSION max_statement_time = 1.500000"
+        );
+        assert_eq!(
+            config.sql_after_connect(Flavour::MySql).unwrap(),
+            "SET SESSION max_execution_time = 1500"
+        );
+    }
+
+    #[test]
+    fn a_timeout_too_short_to_say_is_not_taken_for_none() {
+        assert_eq!(seconds(Duration::from_nanos(1)), "0.000001");
+        assert_eq!(milliseconds(Duration::from_micros(1)), "1");
+    }
+
+    #[test]
+    fn all_settings_go_in_two_statements_and_quotes_stay_inside() {
+        let config = config()
+            .time_zone("+00:00")
+            .sql_mode("it's")
+            .isolation(IsolationLevel::ReadCommitted)
+            .collation("utf8mb4_bin")
+            .variable("lock_wait_timeout", "5")
+            .init_sql("SET @a = 1");
+        assert_eq!(
+            config.sql_after_connect(Flavour::MySql).unwrap(),
+            "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin';\
+             SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
+             SET SESSION time_zone = '+00:00', SESSION sql_mode = 'it''s', \
+             SESSION lock_wait_timeout = 5;SET @a = 1"
+        );
+    }
+}

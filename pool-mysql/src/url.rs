@@ -1,0 +1,242 @@
+//! Reads a [`MySqlConfig`] from a connection URL.
+//!
+//! The parameters of this crate are taken out, the rest is the driver's to read. What neither
+//! understands is refused: a misspelt setting that does nothing is found in production.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use mysql_async::{IsolationLevel, Opts};
+
+use crate::config::{MySqlConfig, Recycle};
+
+/// Why a connection URL is not one of a MySQL server. No message shows a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// The driver does not understand it.
+    #[error("{0}")]
+    Driver(#[source] mysql_async::UrlError),
+
+    /// It is a setting of the pool, not of the connections.
+    #[error(
+        "`{0}` is a setting of the pool: read the URL with `PoolConfig::from_url_query`, which takes \
+         those out"
+    )]
+    PoolParameter(String),
+
+    /// A setting has a value it cannot have.
+    #[error("{name} (`{value}`) must be {rule}")]
+    Value {
+        /// The setting.
+        name: String,
+        /// The value given.
+        value: String,
+        /// What is allowed.
+        rule: &'static str,
+    },
+
+    /// The parameter needs a feature of this crate.
+    #[error("`{0}` needs the feature `rustls` of pool-mysql")]
+    Feature(String),
+}
+
+impl MySqlConfig {
+    /// Reads a URL: `mysql://user:password@host:3306/database?statement_timeout=30s`.
+    /// [`MySqlConfig`] lists the parameters.
+    ///
+    /// User and password are percent-encoded in a URL; [`password`](Self::password) takes one as it
+    /// is.
+    ///
+    /// # Errors
+    ///
+    /// For another scheme, a malformed URL, an unknown parameter, a value that is not allowed.
+    pub fn from_url(url: &str) -> Result<Self, UrlError> {
+        let (before, query) = url.split_once('?').unwrap_or((url, ""));
+        let (ours, others): (Vec<_>, Vec<_>) = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| (pair, pair.split_once('=').unwrap_or((pair, ""))))
+            .partition(|(_, (name, _))| PARAMETERS.contains(name) || name.starts_with("pool_"));
+        let others: Vec<_> = others.into_iter().map(|(pair, _)| pair).collect();
+        let url = if others.is_empty() {
+            before.to_owned()
+        } else {
+            format!("{before}?{}", others.join("&"))
+        };
+        let mut config = Self::new(Opts::from_url(&url).map_err(UrlError::Driver)?);
+        for (_, (name, value)) in ours {
+            config = config.set(name, &decode(value))?;
+        }
+        Ok(config)
+    }
+
+    fn set(self, name: &str, value: &str) -> Result<Self, UrlError> {
+        let refuse = |rule| UrlError::Value {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            rule,
+        };
+        Ok(match name {
+            "recycle" => self.recycle(match value {
+                "fast" => Recycle::Fast,
+                "verified" => Recycle::Verified,
+                "clean" => Recycle::Clean,
+                _ => return Err(refuse("fast, verified or clean")),
+            }),
+            "statement_timeout" => match value {
+                "none" | "0" => self.statement_timeout(None),
+                _ => {
+                    let rule = "a duration such as 500ms, 30s or 5m, or none";
+                    self.statement_timeout(duration(value).ok_or_else(|| refuse(rule))?)
+                }
+            },
+            "time_zone" => self.time_zone(value),
+            "sql_mode" => self.sql_mode(value),
+            "charset" => self.charset(value),
+            "collation" => self.collation(value),
+            "isolation" => self.isolation(match value {
+                "read-uncommitted" => IsolationLevel::ReadUncommitted,
+                "read-committed" => IsolationLevel::ReadCommitted,
+                "repeatable-read" => IsolationLevel::RepeatableRead,
+                "serializable" => IsolationLevel::Serializable,
+                _ => {
+                    return Err(refuse(
+                        "read-uncommitted, read-committed, repeatable-read or serializable",
+                    ));
+                }
+            }),
+            "validation_query" => self.validation_query(value),
+            "kill_abandoned" => self.kill_abandoned(match value {
+                "on" | "true" | "1" => true,
+                "off" | "false" | "0" => false,
+                _ => return Err(refuse("on or off")),
+            }),
+            #[cfg(feature = "rustls")]
+            "tls_ca" => self.tls_ca(value),
+            #[cfg(not(feature = "rustls"))]
+            "tls_ca" => return Err(UrlError::Feature(name.to_owned())),
+            _ => return Err(UrlError::PoolParameter(name.to_owned())),
+        })
+    }
+}
+
+/// Every parameter of this crate, as the table of [`MySqlConfig`] lists them.
+const PARAMETERS: [&str; 10] = [
+    "recycle",
+    "statement_timeout",
+    "time_zone",
+    "sql_mode",
+    "charset",
+    "collation",
+    "isolation",
+    "validation_query",
+    "kill_abandoned",
+    "tls_ca",
+];
+
+impl FromStr for MySqlConfig {
+    type Err = UrlError;
+
+    fn from_str(url: &str) -> Result<Self, UrlError> {
+        Self::from_url(url)
+    }
+}
+
+/// The duration, longer than zero, that `text` says.
+fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let (amount, unit) = UNITS
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))
+        .unwrap_or((text, &1.0));
+    let seconds = amount.parse::<f64>().ok()? * unit;
+    let duration = Duration::try_from_secs_f64(seconds).ok()?;
+    (!duration.is_zero()).then_some(duration)
+}
+
+/// `text` without its percent-encoding; a `%` that begins none stays.
+fn decode(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digit = |index: usize| char::from(*after.get(index)?).to_digit(16);
+        let pair = || u8::try_from(digit(0)? * 16 + digit(1)?).ok();
+        if let Some(encoded) = (byte == b'%').then(pair).flatten() {
+            decoded.push(encoded);
+            rest = &after[2..];
+        } else {
+            decoded.push(byte);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_parameters_are_taken_out_and_the_drivers_stay() {
+        let url = "mysql://u@h/db?stmt_cache_size=7&recycle=clean&statement_timeout=1500ms\
+                   &time_zone=%2B02:00&collation=utf8mb4_bin&isolation=serializable\
+                   &kill_abandoned=off&sql_mode=ANSI&charset=utf8mb4&validation_query=SELECT%202";
+        let config = MySqlConfig::from_url(url).unwrap();
+        assert_eq!(config.opts.stmt_cache_size(), 7);
+        assert_eq!(config.recycle, Recycle::Clean);
+        assert_eq!(config.statement_timeout, Some(Duration::from_millis(1500)));
+        assert_eq!(config.time_zone.as_deref(), Some("+02:00"));
+        assert_eq!(config.collation.as_deref(), Some("utf8mb4_bin"));
+        assert!(matches!(
+            config.isolation,
+            Some(IsolationLevel::Serializable)
+        ));
+        assert!(!config.kill_abandoned);
+        assert_eq!(config.sql_mode.as_deref(), Some("ANSI"));
+        assert_eq!(config.charset.as_deref(), Some("utf8mb4"));
+        assert_eq!(config.validation_query.as_deref(), Some("SELECT 2"));
+    }
+
+    #[test]
+    fn what_nobody_understands_is_refused_and_shows_no_password() {
+        for (url, part) in [
+            ("mysql://u:hunter2@h/db?recylce=fast", "recylce"),
+            (
+                "mysql://u:hunter2@h/db?recycle=quick",
+                "fast, verified or clean",
+            ),
+            ("mysql://u:hunter2@h/db?statement_timeout=-1s", "duration"),
+            (
+                "mysql://u:hunter2@h/db?pool_max_size=5",
+                "PoolConfig::from_url_query",
+            ),
+            ("postgres://u:hunter2@h/db", "postgres"),
+            ("u:hunter2@h/db", "scheme"),
+            ("", "URL"),
+        ] {
+            let error = MySqlConfig::from_url(url).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_taken_as_it_is_or_percent_encoded() {
+        let config = MySqlConfig::from_url("mysql://u:a%2Fb%3F@h/db").unwrap();
+        assert_eq!(config.opts.pass(), Some("a/b?"));
+        assert_eq!(config.password("%2F").opts.pass(), Some("%2F"));
+    }
+
+    #[test]
+    fn durations_have_units_and_are_longer_than_nothing() {
+        assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(duration("1.5"), Some(Duration::from_millis(1500)));
+        assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
+        for none in ["soon", "-1s", "0ms", ""] {
+            assert_eq!(duration(none), None, "{none}");
+        }
+        let config = MySqlConfig::from_url("mysql://h/?statement_timeout=none").unwrap();
+        assert_eq!(config.statement_timeout, None);
+    }
+}

@@ -1,0 +1,361 @@
+//! What a returned connection is handed on as.
+
+use pool_core::{Condition, Manager};
+use pool_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
+use pool_mysql::mysql_async::{Row, TxOpts};
+use pool_mysql::{Flavour, MySqlConfig, MySqlConnection, MySqlManager, Recycle};
+use pool_servers::MySql;
+
+use crate::{aside, config, connected, dropped_when, one, pool_of_one, server, soon, until};
+
+const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(60)' AND info \
+     NOT LIKE '%processlist%'";
+
+async fn run(conn: &mut MySqlConnection, sql: &str) {
+    soon(conn.query_drop(sql)).await.unwrap();
+}
+
+/// What the pool does after a return.
+async fn given_back(manager: &MySqlManager, conn: &mut MySqlConnection) -> Condition {
+    let condition = manager.condition(conn);
+    if condition == Condition::NeedsRecycle {
+        soon(manager.recycle(conn)).await.unwrap();
+        assert_eq!(manager.condition(conn), Condition::Ready);
+    }
+    condition
+}
+
+async fn in_transaction(conn: &mut MySqlConnection) -> bool {
+    let sql = match conn.server().flavour() {
+        Flavour::MariaDb => "SELECT @@in_transaction",
+        _ => {
+            "SELECT count(*) FROM performance_schema.events_transactions_current WHERE state = 'ACTIVE'"
+        }
+    };
+    one::<i64>(conn, sql).await != 0
+}
+
+#[tokio::test]
+async fn what_left_nothing_behind_is_handed_on_without_a_round_trip() {
+    let (manager, mut conn) = connected(config()).await;
+    run(&mut conn, "CREATE TABLE plain (n INT PRIMARY KEY, s TEXT)").await;
+    let clean = [
+        "SELECT 1",
+        "INSERT INTO plain VALUES (1, 'one')",
+        "UPDATE plain SET s = 'two'",
+        "SELECT * FROM plain",
+        "BEGIN; INSERT INTO plain VALUES (2, ''); COMMIT",
+        "BEGIN; DELETE FROM plain; ROLLBACK",
+        "SELECT 1; SELECT 2",
+    ];
+    for sql in clean {
+        run(&mut conn, sql).await;
+        assert_eq!(manager.condition(&mut conn), Condition::Ready, "{sql}");
+    }
+    let rows: Vec<Row> = soon(conn.exec("SELECT * FROM plain WHERE n < ?", (9,)))
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    let mut tx = soon(conn.start_transaction(TxOpts::default()))
+        .await
+        .unwrap();
+    soon(tx.query_drop("DELETE FROM plain")).await.unwrap();
+    soon(tx.commit()).await.unwrap();
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    run(&mut conn, "DROP TABLE plain").await;
+    manager.close(conn).await;
+}
+
+#[tokio::test]
+async fn an_open_transaction_is_rolled_back_however_it_was_begun() {
+    let (manager, mut conn) = connected(config()).await;
+    run(&mut conn, "CREATE TABLE begun (n INT)").await;
+    let id = conn.id();
+    for begin in [
+        "BEGIN",
+        "START TRANSACTION READ ONLY",
+        "SET autocommit = 0; SELECT 1",
+    ] {
+        run(&mut conn, begin).await;
+        if begin == "BEGIN" {
+            run(&mut conn, "INSERT INTO begun VALUES (1)").await;
+        }
+        assert_eq!(
+            given_back(&manager, &mut conn).await,
+            Condition::NeedsRecycle,
+            "{begin}"
+        );
+        assert!(!in_transaction(&mut conn).await, "{begin}");
+        assert_eq!(one::<i64>(&mut conn, "SELECT @@autocommit").await, 1);
+        assert_eq!(one::<i64>(&mut conn, "SELECT count(*) FROM begun").await, 0);
+    }
+
+    let mut tx = soon(conn.start_transaction(TxOpts::default()))
+        .await
+        .unwrap();
+    soon(tx.query_drop("INSERT INTO begun VALUES (1)"))
+        .await
+        .unwrap();
+    drop(tx);
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    assert_eq!(aside(server(), "SELECT count(*) FROM pool.begun"), "0");
+    assert_eq!(conn.id(), id);
+}
+
+#[tokio::test]
+async fn an_error_hides_no_open_transaction_and_costs_no_reset_when_there_is_none() {
+    let (manager, mut conn) = connected(config()).await;
+    run(&mut conn, "SET @kept = 7").await;
+    soon(conn.query_drop("SELECT * FROM absent"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    assert_eq!(one::<i64>(&mut conn, "SELECT @kept").await, 7);
+
+    run(&mut conn, "BEGIN; SELECT * FROM information_schema.engines").await;
+    soon(conn.query_drop("SELECT * FROM absent"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    assert!(!in_transaction(&mut conn).await);
+}
+
+#[tokio::test]
+async fn a_statement_prepared_last_hides_no_open_transaction() {
+    let (manager, mut conn) = connected(config()).await;
+    run(&mut conn, "BEGIN").await;
+    soon(conn.prep("SELECT ?")).await.unwrap();
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    assert!(!in_transaction(&mut conn).await);
+}
+
+#[tokio::test]
+async fn a_few_rows_nobody_read_are_read_on() {
+    let (manager, mut conn) = connected(config()).await;
+    let id = conn.id();
+    for _ in 0..2 {
+        let mut rows = soon(conn.query_iter("SELECT 1 UNION SELECT 2; SELECT 3"))
+            .await
+            .unwrap();
+        soon(rows.next()).await.unwrap();
+        drop(rows);
+        assert_eq!(
+            given_back(&manager, &mut conn).await,
+            Condition::NeedsRecycle
+        );
+        assert_eq!(one::<i64>(&mut conn, "SELECT 4").await, 4);
+
+        let rows = soon(conn.exec_iter("SELECT ? UNION SELECT 2", (1,)))
+            .await
+            .unwrap();
+        drop(rows);
+        assert_eq!(
+            given_back(&manager, &mut conn).await,
+            Condition::NeedsRecycle
+        );
+        assert_eq!(one::<i64>(&mut conn, "SELECT 5").await, 5);
+    }
+    assert_eq!(conn.id(), id);
+}
+
+#[tokio::test]
+async fn rows_without_end_close_the_connection_and_nobody_waits_for_them() {
+    const ENDLESS: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) \
+                           SELECT repeat('x', 1000), a.x FROM (SELECT x FROM c LIMIT 900) a, \
+                           (SELECT x FROM c LIMIT 900) b, (SELECT x FROM c LIMIT 900) d";
+    let pool = pool_of_one(config()).await;
+    let mut conn = soon(pool.get()).await.unwrap();
+    let id = conn.id();
+    let rows = soon(conn.query_iter(ENDLESS)).await.unwrap();
+    drop(rows);
+    drop(conn);
+
+    let mut next = soon(pool.get()).await.unwrap();
+    assert_ne!(next.id(), id);
+    assert_eq!(one::<i64>(&mut next, "SELECT 1").await, 1);
+    drop(next);
+    let gone = format!("SELECT count(*) FROM information_schema.processlist WHERE id = {id}");
+    until(server(), &gone, "0").await;
+    soon(pool.close()).await;
+}
+
+#[tokio::test]
+async fn closing_with_rows_unread_does_not_read_them() {
+    let (manager, mut conn) = connected(config()).await;
+    drop(
+        soon(conn.query_iter("SELECT 1 UNION SELECT 2"))
+            .await
+            .unwrap(),
+    );
+    soon(manager.close(conn)).await;
+}
+
+#[tokio::test]
+async fn an_error_nobody_read_is_not_the_next_users() {
+    let (manager, mut conn) = connected(config()).await;
+    let mut rows = soon(conn.query_iter("SELECT 1; SELECT * FROM absent"))
+        .await
+        .unwrap();
+    while let Ok(Some(_)) = soon(rows.next()).await {}
+    drop(rows);
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    assert_eq!(one::<i64>(&mut conn, "SELECT 1").await, 1);
+}
+
+#[tokio::test]
+async fn a_query_whose_future_was_dropped_is_killed_and_its_connection_closed() {
+    let pool = pool_of_one(config()).await;
+    let mut conn = soon(pool.get()).await.unwrap();
+    let id = conn.id();
+    dropped_when(conn.query_drop("DO sleep(60)"), server(), SLEEPING, "1").await;
+    drop(conn);
+
+    until(server(), SLEEPING, "0").await;
+    let mut next = soon(pool.get()).await.unwrap();
+    assert_ne!(next.id(), id);
+    assert_eq!(one::<i64>(&mut next, "SELECT 1").await, 1);
+}
+
+#[tokio::test]
+async fn a_query_that_is_not_to_be_killed_runs_on_without_its_connection() {
+    const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE \
+                            '%sleep(59)' AND info NOT LIKE '%processlist%'";
+    let pool = pool_of_one(config().kill_abandoned(false)).await;
+    let mut conn = soon(pool.get()).await.unwrap();
+    let id = conn.id();
+    dropped_when(conn.query_drop("DO sleep(59)"), server(), SLEEPING, "1").await;
+    drop(conn);
+
+    assert_ne!(soon(pool.get()).await.unwrap().id(), id);
+    assert_eq!(aside(server(), SLEEPING), "1");
+    aside(server(), &format!("KILL {id}"));
+}
+
+#[tokio::test]
+async fn a_fast_recycling_leaves_the_session_and_a_clean_one_renews_it() {
+    const SOIL: &str = "SET @left = 1, SESSION sort_buffer_size = 65536; \
+                        CREATE TEMPORARY TABLE left_over (n INT); DO get_lock('left', 1); \
+                        USE information_schema";
+    let (manager, mut conn) = connected(config()).await;
+    run(&mut conn, SOIL).await;
+    assert_eq!(given_back(&manager, &mut conn).await, Condition::Ready);
+    assert_eq!(one::<i64>(&mut conn, "SELECT @left").await, 1);
+    manager.close(conn).await;
+    until(server(), "SELECT coalesce(is_used_lock('left'), 0)", "0").await;
+
+    let (manager, mut conn) = connected(config().recycle(Recycle::Clean)).await;
+    run(&mut conn, SOIL).await;
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    assert_eq!(one::<Option<i64>>(&mut conn, "SELECT @left").await, None);
+    assert_ne!(
+        one::<i64>(&mut conn, "SELECT @@sort_buffer_size").await,
+        65536
+    );
+    assert_eq!(
+        one::<i64>(&mut conn, "SELECT is_free_lock('left')").await,
+        1
+    );
+    assert_eq!(one::<String>(&mut conn, "SELECT database()").await, "pool");
+    soon(conn.query_drop("SELECT * FROM left_over"))
+        .await
+        .unwrap_err();
+}
+
+#[tokio::test]
+async fn a_statement_prepared_before_a_reset_is_prepared_again_after_it() {
+    let (manager, mut conn) = connected(config().recycle(Recycle::Clean)).await;
+    for n in 1..4 {
+        let sum: Option<i64> = soon("SELECT ? + 1".with((n,)).first(&mut conn))
+            .await
+            .unwrap();
+        assert_eq!(sum, Some(n + 1));
+        given_back(&manager, &mut conn).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reset_keeps_the_character_set_though_the_servers_own_is_another() {
+    let server = MySql::new()
+        .setting("character-set-server", "latin1")
+        .start()
+        .unwrap();
+    let config = MySqlConfig::from_url(&server.url()).unwrap();
+    let manager = MySqlManager::new(config.recycle(Recycle::Clean));
+    let mut conn = soon(manager.connect()).await.unwrap();
+    let names = "SELECT concat_ws(' ', @@character_set_client, @@character_set_connection, \
+                 @@character_set_results, @@collation_connection)";
+    let before = one::<String>(&mut conn, names).await;
+
+    given_back(&manager, &mut conn).await;
+
+    assert_eq!(before, "utf8mb4 utf8mb4 utf8mb4 utf8mb4_general_ci");
+    assert_eq!(one::<String>(&mut conn, names).await, before);
+    assert_eq!(one::<String>(&mut conn, "SELECT '🦀'").await, "🦀");
+}
+
+#[tokio::test]
+async fn verified_asks_after_every_use_and_custom_runs_its_sql() {
+    let (manager, mut conn) = connected(config().recycle(Recycle::Verified)).await;
+    run(&mut conn, "SELECT 1").await;
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    run(&mut conn, "BEGIN").await;
+    given_back(&manager, &mut conn).await;
+    assert!(!in_transaction(&mut conn).await);
+
+    let sql = Recycle::Custom("SET @left = 'custom'".to_owned());
+    let (manager, mut conn) = connected(config().recycle(sql)).await;
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    run(&mut conn, "BEGIN").await;
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    assert_eq!(one::<String>(&mut conn, "SELECT @left").await, "custom");
+    assert!(!in_transaction(&mut conn).await);
+
+    let sql = Recycle::Custom("BEGIN".to_owned());
+    let (manager, mut conn) = connected(config().recycle(sql)).await;
+    run(&mut conn, "SELECT 1").await;
+    soon(manager.recycle(&mut conn)).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn where_sessions_begin_without_autocommit_they_are_handed_on_without_it() {
+    let (manager, mut conn) = connected(config().variable("autocommit", "0")).await;
+    run(&mut conn, "CREATE TABLE IF NOT EXISTS manual (n INT)").await;
+    run(&mut conn, "INSERT INTO manual VALUES (1)").await;
+    assert_eq!(
+        given_back(&manager, &mut conn).await,
+        Condition::NeedsRecycle
+    );
+    assert_eq!(
+        one::<i64>(&mut conn, "SELECT count(*) FROM manual").await,
+        0
+    );
+    assert_eq!(one::<i64>(&mut conn, "SELECT @@autocommit").await, 0);
+    run(&mut conn, "SET autocommit = 1").await;
+    given_back(&manager, &mut conn).await;
+    assert_eq!(one::<i64>(&mut conn, "SELECT @@autocommit").await, 0);
+}

@@ -1,0 +1,103 @@
+//! Session settings: on connect, and after a reset.
+
+use std::time::Duration;
+
+use pool_core::Manager;
+use pool_mysql::mysql_async::{IsolationLevel, prelude::Queryable};
+use pool_mysql::{Cause, MySqlError, Recycle};
+
+use crate::{config, connected, is_mariadb, one, soon};
+
+#[tokio::test]
+async fn settings_hold_from_the_first_statement_on_and_after_each_reset() {
+    let config = config()
+        .recycle(Recycle::Clean)
+        .time_zone("+05:30")
+        .sql_mode("ANSI_QUOTES")
+        .collation("latin1_bin")
+        .isolation(IsolationLevel::ReadCommitted)
+        .variable("lock_wait_timeout", "7")
+        .init_sql("SET @mine = 'it''s'")
+        .statement_timeout(Duration::from_millis(7500));
+    let (manager, mut conn) = connected(config).await;
+    for _ in 0..2 {
+        let isolation = if is_mariadb() {
+            "SELECT @@tx_isolation"
+        } else {
+            "SELECT @@transaction_isolation"
+        };
+        assert_eq!(
+            one::<String>(&mut conn, "SELECT @@time_zone").await,
+            "+05:30"
+        );
+        assert_eq!(
+            one::<String>(&mut conn, "SELECT @@sql_mode").await,
+            "ANSI_QUOTES"
+        );
+        assert_eq!(
+            one::<String>(&mut conn, "SELECT @@collation_connection").await,
+            "latin1_bin"
+        );
+        assert_eq!(one::<String>(&mut conn, isolation).await, "READ-COMMITTED");
+        assert_eq!(one::<i64>(&mut conn, "SELECT @@lock_wait_timeout").await, 7);
+        assert_eq!(one::<String>(&mut conn, "SELECT @mine").await, "it's");
+        if is_mariadb() {
+            let timeout = one::<f64>(&mut conn, "SELECT @@max_statement_time").await;
+            assert!((timeout - 7.5).abs() < f64::EPSILON, "{timeout}");
+        } else {
+            assert_eq!(
+                one::<i64>(&mut conn, "SELECT @@max_execution_time").await,
+                7500
+            );
+        }
+        soon(conn.query_drop("SET time_zone = '+00:00', sql_mode = '', @mine = 0"))
+            .await
+            .unwrap();
+        soon(manager.recycle(&mut conn)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_stopped_and_told_as_that() {
+    let config = config().statement_timeout(Duration::from_millis(50));
+    let (_, mut conn) = connected(config).await;
+    let endless = "SELECT count(*) FROM information_schema.columns a, information_schema.columns b, \
+                   information_schema.columns c";
+    let error = soon(conn.query_drop(endless)).await.unwrap_err();
+    assert_eq!(MySqlError::from(error).cause(), Cause::StatementTimeout);
+    assert_eq!(one::<i64>(&mut conn, "SELECT 1").await, 1);
+}
+
+#[tokio::test]
+async fn the_statement_cache_is_as_large_as_told() {
+    for (size, prepared) in [(0, 3), (1, 3), (2, 2)] {
+        let (_, mut conn) = connected(config().statement_cache(size)).await;
+        for sql in ["SELECT ?", "SELECT ? + 1", "SELECT ?"] {
+            soon(conn.exec_drop(sql, (1,))).await.unwrap();
+        }
+        let (_, count) = soon(
+            conn.query_first::<(String, i64), _>("SHOW SESSION STATUS LIKE 'Com_stmt_prepare'"),
+        )
+        .await
+        .unwrap()
+        .unwrap();
+        assert_eq!(count, prepared, "{size}");
+    }
+}
+
+#[tokio::test]
+async fn a_setting_the_server_does_not_know_fails_the_connect_and_says_so() {
+    let manager = pool_mysql::MySqlManager::new(config().variable("no_such_variable", "1"));
+    let error = soon(manager.connect()).await.unwrap_err();
+    assert_eq!(error.code(), Some(1193));
+    assert!(error.to_string().contains("no_such_variable"), "{error}");
+}
+
+#[tokio::test]
+async fn validation_asks_what_it_is_told_to_ask() {
+    let (manager, mut conn) = connected(config().validation_query("SELECT 2 * 2")).await;
+    soon(manager.validate(&mut conn)).await.unwrap();
+    let (manager, mut conn) = connected(config().validation_query("SELECT * FROM absent")).await;
+    let error = soon(manager.validate(&mut conn)).await.unwrap_err();
+    assert_eq!(error.code(), Some(1146));
+}
