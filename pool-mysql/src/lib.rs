@@ -1,4 +1,24 @@
-//! MySQL and MariaDB.
+//! An async connection pool for MySQL and MariaDB on [`mysql_async`], in place of its own pool.
+//!
+//! ```no_run
+//! use pool_mysql::mysql_async::prelude::Queryable;
+//! use pool_mysql::{MySqlConfig, MySqlManager, Pool};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = MySqlConfig::from_url("mysql://app@localhost/orders")?;
+//! let pool = Pool::builder(MySqlManager::new(config)).max_size(20).build()?;
+//!
+//! let mut conn = pool.get().await?;
+//! let paid: Option<i64> = conn.query_first("SELECT count(*) FROM orders WHERE paid").await?;
+//! # let _ = paid;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`MySqlConnection`] dereferences to [`mysql_async::Conn`]. Everything of the pool is
+//! [`pool_core`]'s: sizes, timeouts, statistics, shutdown. What is particular to MySQL is told at
+//! [`MySqlConfig`] (settings and URL parameters), [`Recycle`] (what a returned connection is reset
+//! to) and [`MySqlError`] (causes, codes, and which are transient).
 
 #![forbid(unsafe_code)]
 

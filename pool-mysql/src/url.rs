@@ -212,7 +212,7 @@ mod tests {
                 "PoolConfig::from_url_query",
             ),
             ("postgres://u:hunter2@h/db", "postgres"),
-            ("u:hunter2@h/db", "scheme"),
+            ("u:hunter2@h/db", "URL"),
             ("", "URL"),
         ] {
             let error = MySqlConfig::from_url(url).unwrap_err();
