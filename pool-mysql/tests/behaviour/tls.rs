@@ -39,7 +39,12 @@ async fn a_server_nobody_vouches_for_is_not_talked_to() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_told_as_that() {
-    let server = MySql::new().setting("ssl", "0").start().unwrap();
+    let (name, off) = if crate::is_mariadb() {
+        ("ssl", "0")
+    } else {
+        ("tls-version", "")
+    };
+    let server = MySql::new().setting(name, off).start().unwrap();
     let config = MySqlConfig::from_url(&server.url()).unwrap();
     let tls = pool_mysql::mysql_async::SslOpts::default();
     let manager = MySqlManager::new(config.tls(tls));
