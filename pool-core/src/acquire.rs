@@ -213,7 +213,7 @@ impl<M: Manager> Patience<'_, M> {
                 }
             };
             let alarm_is_set = inner.alarm_is_set(alarm_at);
-            if !alarm_is_set {
+            if inner.dial.clock.coarse().is_none() {
                 inner.host.call.notify_one();
             }
             inner.note_active();

@@ -152,7 +152,7 @@ impl<M: Manager> Keeper<M> {
                 () = sleep_until(clock.instant(next)) => {}
                 () = inner.host.call.notified() => {
                     let now = clock.exact();
-                    if !is_paused() {
+                    if runs_until > now || !is_paused() {
                         runs_until = now + nanos(RUN);
                     }
                     sweep_at = sweep_at.min(now.saturating_add(inner.limits.shortest()));
