@@ -13,12 +13,12 @@ use crate::inner::bounded::{Failure, caught_now};
 use crate::inner::care::{Care, Tended, Tending};
 use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
-use crate::inner::exchange::Joined;
+use crate::inner::exchange::{Arrival, Joined};
 use crate::inner::waiters::Turn;
 use crate::inner::{Inner, between};
 use crate::manager::{Condition, Manager};
 use crate::stats::{CloseReason, count};
-use crate::waiting::{Waited, Waiting};
+use crate::waiting::{Due, Waited, Waiting};
 
 /// Where in the user's code a checkout was made.
 pub(crate) type Site = &'static Location<'static>;
@@ -92,8 +92,10 @@ impl<M: Manager> Inner<M> {
     #[inline]
     fn hand_out(&self, mut entry: Box<Entry<M>>, now: Nanos, site: Site) -> PooledConnection<M> {
         entry.slot.record.check_out(now, site);
-        if entry.sample.is_due(now) {
-            entry.sample.began = Some(self.dial.clock.exact());
+        if entry.sample.is_due(now, self.limits.sampled_every) {
+            entry.sample.begin(self.dial.clock.exact());
+            self.traces
+                .keep(&entry.slot.record, self.config.leak_backtraces);
         }
         PooledConnection::new(entry)
     }
@@ -113,8 +115,9 @@ pub(crate) async fn wait<M: Manager>(
         inner,
         began,
         deadline,
+        site,
     };
-    patience.serve(first, site).await
+    patience.serve(first).await
 }
 
 /// One checkout that waits.
@@ -123,15 +126,12 @@ struct Patience<'a, M: Manager> {
     began: Nanos,
     /// One for all stages; [`Nanos::MAX`] for none.
     deadline: Nanos,
+    site: Site,
 }
 
 impl<M: Manager> Patience<'_, M> {
-    async fn serve(
-        &self,
-        mut look: Look<M>,
-        site: Site,
-    ) -> Result<PooledConnection<M>, Error<M::Error>> {
-        let inner = self.inner;
+    async fn serve(&self, mut look: Look<M>) -> Result<PooledConnection<M>, Error<M::Error>> {
+        let (inner, site) = (self.inner, self.site);
         let mut failures = 0;
         let mut turn = None;
         loop {
@@ -188,15 +188,26 @@ impl<M: Manager> Patience<'_, M> {
         turn: &mut Option<Turn>,
     ) -> Result<Box<Entry<M>>, Error<M::Error>> {
         let inner = self.inner;
+        if let Some(error) = inner.forbids_waiting() {
+            return Err(error);
+        }
+        let due = Due {
+            deadline: self.deadline,
+            slow_at: inner.slow_at(self.began),
+            began: self.began,
+            site: self.site,
+        };
         loop {
             if let Some(refusal) = inner.refusal() {
                 return Err(refusal);
             }
-            let alarm_at = inner.alarm_for(self.deadline, self.began);
-            let stay = match inner
-                .exchange
-                .join(*turn, inner.config.max_waiting, alarm_at)
-            {
+            let alarm_at = inner.alarm_for(due.first(), self.began);
+            let arrival = Arrival {
+                turn: *turn,
+                since: self.began,
+                alarm_at,
+            };
+            let stay = match inner.exchange.join(arrival, inner.config.max_waiting) {
                 Joined::Served(entry) => return Ok(entry),
                 Joined::Closed => return Err(Error::Closed),
                 Joined::Paused => return Err(Error::Paused),
@@ -218,9 +229,10 @@ impl<M: Manager> Patience<'_, M> {
             }
             inner.note_active();
             inner.connecting.on_demand();
-            match Waiting::new(inner, stay, self.deadline, alarm_is_set).await {
+            match Waiting::new(inner, stay, due, alarm_is_set).await {
                 Waited::Served(entry) => return Ok(entry),
                 Waited::TimedOut => return Err(self.timed_out(Stage::Wait)),
+                Waited::Shed => return Err(self.shed()),
                 // Closed, or connects fail: joining again tells which, if it still is so.
                 Waited::Dismissed => {}
             }
@@ -245,6 +257,15 @@ impl<M: Manager> Patience<'_, M> {
 
     fn record(&self, now: Nanos) {
         self.inner.counters.wait.record(between(self.began, now));
+    }
+
+    #[cold]
+    fn shed(&self) -> Error<M::Error> {
+        let inner = self.inner;
+        Error::Shed {
+            waited: between(self.began, inner.dial.clock.exact()),
+            snapshot: inner.snapshot(),
+        }
     }
 
     #[cold]

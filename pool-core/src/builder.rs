@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::config::{ConfigError, PoolConfig, Reuse, Validation};
+use crate::config::{ConfigError, NestedAcquire, PoolConfig, Reuse, Shedding, Validation};
 use crate::error::{Error, Stage};
 use crate::inner::Inner;
 use crate::inner::bounded::Failure;
@@ -100,13 +100,40 @@ impl<M: Manager> PoolBuilder<M> {
         /// Checkouts that may wait at the same time (no limit); 0 still serves what is idle or can be
         /// opened.
         max_waiting: usize;
+        /// What is done about a queue that does not drain (nothing).
+        #[doc(alias("codel", "load_shedding"))]
+        shedding: Shedding;
+        /// The wait that is all right even under load (50 ms).
+        shedding_target: Duration;
+        /// For how long every wait must have been longer before the pool is overloaded (2 s).
+        shedding_interval: Duration;
+        /// The wait after which a checkout is reported while it goes on waiting (2 s).
+        #[doc(alias("acquire_slow_threshold"))]
+        slow_acquire_threshold: impl Into<Option<Duration>>;
+        /// What is done when a task waits while it holds a connection (it is warned of).
+        nested_acquire: NestedAcquire;
         /// Which idle connection a checkout takes (the one used last).
         reuse: Reuse;
         /// How long a connection may be held before the pool warns (30 s).
         leak_threshold: impl Into<Option<Duration>>;
+        /// The share of checkouts whose backtrace and span are kept, from 0 to 1 (0).
+        leak_backtraces: f64;
         /// How long a connection may be held before its slot is used for another one (never).
         #[doc(alias("remove_abandoned"))]
         reclaim_threshold: impl Into<Option<Duration>>;
+        /// Whether the number of open connections follows the load, ahead of it (no).
+        #[doc(alias("autoscale", "scaling"))]
+        auto_scaling: bool;
+        /// The utilisation above which more connections are opened, from 0 to 1 (0.8).
+        scale_up_above: f64;
+        /// The utilisation below which connections are closed, from 0 to 1 (0.5).
+        scale_down_below: f64;
+        /// The utilisation no step goes beyond, from 0 to 1 (0.7).
+        scale_target: f64;
+        /// The size of one step, as a share of what is open (0.2).
+        scale_step: f64;
+        /// The least time between two steps (60 s).
+        scale_interval: Duration;
         /// Connects that fail in a row before the circuit breaker opens (5); 0 for no breaker.
         #[doc(alias("failure_threshold"))]
         breaker_threshold: u64;

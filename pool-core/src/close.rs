@@ -114,7 +114,7 @@ impl<M: Manager> Inner<M> {
             .records()
             .iter()
             .filter(|record| record.phase().0 == Phase::Held)
-            .filter_map(|record| record.interrupter.get().cloned())
+            .filter_map(|record| record.interrupter().cloned())
             .collect();
         let count = interrupters.len();
         for interrupter in interrupters {

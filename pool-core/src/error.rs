@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::ConfigError;
-use crate::stats::Snapshot;
+use crate::stats::{Holder, Snapshot};
 
 /// Why there is no connection; `E` is the manager's error.
 #[derive(Debug, Error)]
@@ -34,6 +34,25 @@ pub enum Error<E: StdError + 'static> {
     Overloaded {
         /// What the pool looked like.
         snapshot: Arc<Snapshot>,
+    },
+    /// It waited for twice `shedding_target` in a queue that does not drain.
+    #[error(
+        "shed after {waited:.1?} of waiting: pool \"{}\" is overloaded: {snapshot}",
+        snapshot.name
+    )]
+    #[non_exhaustive]
+    Shed {
+        /// How long the checkout waited.
+        waited: Duration,
+        /// What the pool looked like.
+        snapshot: Arc<Snapshot>,
+    },
+    /// The task that asks holds a connection already: it could wait for itself (`nested_acquire`).
+    #[error("the task that waits for a connection holds one already: {held}")]
+    #[non_exhaustive]
+    Nested {
+        /// What it holds.
+        held: Holder,
     },
     /// Connects fail, and no connection is left that could come back.
     #[error(
@@ -85,9 +104,9 @@ impl<E: StdError + 'static> Error<E> {
     }
 
     /// Whether the same call may succeed later: true for time-outs, overload and connections that
-    /// failed, false for a closed pool and wrong settings.
+    /// failed, false for a closed pool, wrong settings and a task that could wait for itself.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Closed | Self::Config(_))
+        !matches!(self, Self::Closed | Self::Config(_) | Self::Nested { .. })
     }
 }
 

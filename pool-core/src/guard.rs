@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::inner::bounded::caught_now;
 use crate::inner::care::Care;
-use crate::inner::clock::nanos;
+use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
 use crate::inner::exchange::Exchange;
 use crate::inner::record::Phase;
@@ -17,7 +17,7 @@ use crate::metadata::Metadata;
 use crate::stats::{CloseReason, count};
 
 /// A use this long is counted with the coarse time, whether it was to be timed or not.
-const LONG: Duration = Duration::from_millis(500);
+const LONG: Nanos = 500_000_000;
 
 /// A connection checked out of a pool; dropping it gives it back.
 ///
@@ -137,11 +137,11 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
         None => inner.dial.clock.exact(),
     };
     let since = entry.slot.record.phase().1;
-    if let Some(began) = entry.sample.began.take() {
+    if let Some(began) = entry.sample.end() {
         let held = between(began, inner.dial.clock.exact());
         inner.counters.usage.record_n(held, entry.sample.weight());
         inner.note_return(&entry.slot.record, held);
-    } else if between(since, now) >= LONG {
+    } else if now.saturating_sub(since) >= LONG {
         let held = between(since, now);
         inner.counters.usage.record(held);
         entry.sample.count_alone();

@@ -6,6 +6,7 @@
 //! | connects fail or the breaker is open, and no connection is left | unhealthy |
 //! | connects fail, or the breaker is open | degraded |
 //! | checkouts wait while every connection is in use | degraded |
+//! | the queue does not drain ([`Shedding`](crate::Shedding)) | degraded |
 //! | a connection is held past `leak_threshold` | degraded |
 
 use std::fmt;
@@ -119,6 +120,15 @@ pub(crate) fn judge(signs: Signs) -> Health {
         found(
             HealthStatus::Degraded,
             format!("all {max_size} connections are in use and {waiting} checkouts wait"),
+        );
+    }
+    if stats.overloaded {
+        found(
+            HealthStatus::Degraded,
+            format!(
+                "overloaded: the queue does not drain, {} checkouts were shed",
+                stats.shed
+            ),
         );
     }
     for holder in overdue {

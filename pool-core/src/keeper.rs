@@ -21,6 +21,8 @@ use crate::inner::exchange::Exchange;
 use crate::inner::opener::Purpose;
 use crate::inner::record::{Phase, Record};
 use crate::manager::Manager;
+use crate::policy::codel::Codel;
+use crate::policy::scaler::Scaler;
 use crate::policy::upkeep::{Due, Limits};
 use crate::stats::CloseReason;
 
@@ -56,7 +58,7 @@ impl Findings {
             .max(allowed_until);
         if leaked_at > now {
             self.next = self.next.min(leaked_at);
-        } else if record.reported_use.load(Relaxed) != record.uses() {
+        } else if !record.is_reported() {
             self.leaks.push(Arc::clone(record));
         }
         let reclaim_at = since
@@ -113,11 +115,17 @@ impl<M: Manager> Drop for Keeper<M> {
 
 impl<M: Manager> Keeper<M> {
     async fn run(self) {
-        let inner = &*self.inner;
+        let inner = &self.inner;
         let clock = &inner.dial.clock;
         let tick = inner.limits.tick();
         let mut runs_until = 0;
         let mut sweep_at = 0;
+        let config = &inner.config;
+        let mut codel = Codel::new(
+            nanos(config.shedding_target),
+            nanos(config.shedding_interval),
+        );
+        let mut scaler = Scaler::new(config);
         let mut shut_down = std::pin::pin!(inner.shut_down());
         loop {
             let now = clock.exact();
@@ -142,11 +150,14 @@ impl<M: Manager> Keeper<M> {
             if sweep_at <= now {
                 sweep_at = self.sweep(now);
             }
-            let next = if runs_until > now {
-                sweep_at.min(now + tick)
+            let watch_at = inner.watch_queue(&mut codel, now);
+            let tick_at = if runs_until > now {
+                now + tick
             } else {
-                sweep_at
+                Nanos::MAX
             };
+            let scale_at = inner.scale(&mut scaler, now);
+            let next = sweep_at.min(watch_at).min(scale_at).min(tick_at);
             tokio::select! {
                 () = &mut shut_down => return,
                 () = sleep_until(clock.instant(next)) => {}
@@ -270,9 +281,9 @@ impl<M: Manager> Keeper<M> {
     /// How many idle connections the pool can do without.
     fn spare(&self) -> usize {
         let inner = &*self.inner;
-        let (live, min) = inner.exchange.live_and_min();
+        let (live, floor) = inner.exchange.read_capacity(|c| (c.live(), c.floor()));
         let idle = inner.exchange.shards.count();
-        live.saturating_sub(min)
+        live.saturating_sub(floor)
             .min(idle.saturating_sub(inner.config.min_idle))
     }
 
@@ -297,7 +308,10 @@ impl<M: Manager> Keeper<M> {
         if ending == 0 {
             return;
         }
-        for _ in 0..inner.exchange.take_capacity(|c| missing(c.live(), c.min)) {
+        for _ in 0..inner
+            .exchange
+            .take_capacity(|c| missing(c.live(), c.floor()))
+        {
             inner.begin_connect(Purpose::Ahead);
         }
     }

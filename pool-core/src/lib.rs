@@ -90,7 +90,12 @@
 //! | warn | cannot connect | `error`, `failures`, `retry_in` |
 //! | info | connects succeed again | `failures` |
 //! | warn | validation failed / recycling failed, the connection is closed | `connection`, `error` |
-//! | warn | connection held for longer than `leak_threshold` | `connection`, `site`, `held_for` |
+//! | warn | connection held for longer than `leak_threshold` | `connection`, `site`, `held_for`, `held_in`, `backtrace` |
+//! | warn | checkout waits for long | `site`, `waited`, `others`, `snapshot` |
+//! | warn | checkout waits for long, and its own task holds a connection | and `held` |
+//! | warn | overloaded | `waiting`, `oldest`, `shedding` |
+//! | info | no longer overloaded | `waiting`, `shed` |
+//! | info | scaled | `from`, `to`, `reason`, `utilisation` |
 //! | info | connection that was held for long came back | `connection`, `site`, `held_for` |
 //! | warn | connection held for longer than `reclaim_threshold` | `connection`, `site`, `held_for` |
 //! | warn | circuit breaker opened | `state`, `error` |
@@ -132,7 +137,9 @@ mod waiting;
 pub use breaker::BreakerHandle;
 pub use builder::PoolBuilder;
 pub use close::CloseReport;
-pub use config::{ConfigError, ConfigProblem, PoolConfig, Reuse, Validation};
+pub use config::{
+    ConfigError, ConfigProblem, NestedAcquire, PoolConfig, Reuse, Shedding, Validation,
+};
 pub use error::{Error, Stage};
 pub use guard::PooledConnection;
 pub use health::{Health, HealthStatus};
@@ -140,6 +147,7 @@ pub use inner::exchange::WhilePaused;
 pub use manager::{BoxManager, Condition, DynManager, Interrupter, Manager, Severity};
 pub use metadata::Metadata;
 pub use policy::breaker::BreakerState;
+pub use policy::scaler::ScaleReason;
 pub use pool::Pool;
 pub use registry::{AnyPool, Pools, PoolsHealth};
 pub use stats::{CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats};

@@ -37,7 +37,7 @@ impl Metadata {
             age: between(record.opened_at(), now),
             uses: record.uses(),
             idle_for,
-            generation: record.generation,
+            generation: record.generation.into(),
         }
     }
 }

@@ -11,10 +11,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::fence;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::time::{Sleep, sleep_until};
 
+use crate::acquire::Site;
 use crate::inner::Inner;
 use crate::inner::clock::Nanos;
 use crate::inner::entry::Entry;
@@ -26,16 +27,34 @@ use crate::manager::Manager;
 pub(crate) enum Waited<M: Manager> {
     Served(Box<Entry<M>>),
     TimedOut,
+    /// The queue does not drain.
+    Shed,
     /// The pool was closed.
     Dismissed,
+}
+
+/// What a wait comes to in time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    /// When it ends unserved; [`Nanos::MAX`] for never.
+    pub(crate) deadline: Nanos,
+    /// When it is reported as slow; [`Nanos::MAX`] for never.
+    pub(crate) slow_at: Nanos,
+    pub(crate) began: Nanos,
+    pub(crate) site: Site,
+}
+
+impl Due {
+    pub(crate) fn first(&self) -> Nanos {
+        self.deadline.min(self.slow_at)
+    }
 }
 
 /// A stay in the queue; dropped, it passes on what was meant for it.
 pub(crate) struct Waiting<'a, M: Manager> {
     inner: &'a Arc<Inner<M>>,
     stay: Option<Stay<Entry<M>>>,
-    /// [`Nanos::MAX`] for none.
-    deadline: Nanos,
+    due: Due,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -71,17 +90,17 @@ impl<M: Manager> Inner<M> {
 }
 
 impl<'a, M: Manager> Waiting<'a, M> {
-    /// Waits until `deadline`, with a timer unless the alarm is set.
+    /// Waits until the deadline, with a timer unless the alarm is set.
     pub(crate) fn new(
         inner: &'a Arc<Inner<M>>,
         stay: Stay<Entry<M>>,
-        deadline: Nanos,
+        due: Due,
         alarm_is_set: bool,
     ) -> Self {
         let mut waiting = Self {
             inner,
             stay: Some(stay),
-            deadline,
+            due,
             timer: None,
         };
         if !alarm_is_set {
@@ -91,11 +110,28 @@ impl<'a, M: Manager> Waiting<'a, M> {
     }
 
     fn set_timer(&mut self) {
-        if self.deadline != Nanos::MAX && self.timer.is_none() {
-            self.timer = Some(Box::pin(sleep_until(
-                self.inner.dial.clock.instant(self.deadline),
-            )));
+        let at = self.due.first();
+        if at != Nanos::MAX && self.timer.is_none() {
+            let at = self.inner.dial.clock.instant(at);
+            self.timer = Some(Box::pin(sleep_until(at)));
         }
+    }
+
+    /// The time for which the timer was set has come; false when the wait goes on.
+    fn is_over(&mut self) -> bool {
+        let Due {
+            deadline,
+            slow_at,
+            began,
+            site,
+        } = self.due;
+        if slow_at < deadline {
+            self.inner.report_slow(began, site);
+            self.due.slow_at = Nanos::MAX;
+            self.timer = None;
+            self.set_timer();
+        }
+        deadline <= slow_at
     }
 }
 
@@ -114,6 +150,10 @@ impl<M: Manager> Future for Waiting<'_, M> {
                 self.stay = None;
                 return Poll::Ready(Waited::Dismissed);
             }
+            Sight::Shed => {
+                self.stay = None;
+                return Poll::Ready(Waited::Shed);
+            }
             Sight::Rung => {
                 // The alarm, or a task the pool relied on is gone with its runtime.
                 self.set_timer();
@@ -122,10 +162,13 @@ impl<M: Manager> Future for Waiting<'_, M> {
             }
             Sight::Nothing => {}
         }
-        match &mut self.timer {
-            Some(timer) => timer.as_mut().poll(cx).map(|()| Waited::TimedOut),
-            None => Poll::Pending,
+        while let Some(timer) = &mut self.timer {
+            ready!(timer.as_mut().poll(cx));
+            if self.is_over() {
+                return Poll::Ready(Waited::TimedOut);
+            }
         }
+        Poll::Pending
     }
 }
 

@@ -49,3 +49,62 @@ impl fmt::Display for Reuse {
         })
     }
 }
+
+/// What is done about a queue that does not drain.
+///
+/// The pool is *overloaded* when for a whole `shedding_interval` (2 s) nobody was served within
+/// `shedding_target` (50 ms). Then whoever has waited for twice the target fails with
+/// [`Error::Shed`](crate::Error), while the others are still served in time; a burst that drains
+/// sheds nobody. This is CoDel (RFC 8289) as `db_connection` has it, with its times.
+///
+/// As text: `off`, `observe` or `on`.
+#[doc(alias = "codel")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shedding {
+    /// Nothing: they wait until their time is up.
+    Off,
+    /// Says when the pool is overloaded, and sheds nobody.
+    Observe,
+    /// Sheds.
+    On,
+}
+
+impl fmt::Display for Shedding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::On => "on",
+        })
+    }
+}
+
+/// What is done when a task waits for a connection while one it checked out is still held.
+///
+/// Tasks that do this can wait for one another until all of them time out. Tasks are those of the
+/// runtime: what a test or `main` runs without `spawn` is none.
+///
+/// As text: `allow`, `warn` or `fail`.
+#[doc(alias = "deadlock")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NestedAcquire {
+    /// Nothing.
+    Allow,
+    /// It is said in the report of a slow checkout, with the place of the first.
+    Warn,
+    /// It fails at once with [`Error::Nested`](crate::Error), unless something is idle. Looks at
+    /// every connection when a checkout begins to wait.
+    Fail,
+}
+
+impl fmt::Display for NestedAcquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        })
+    }
+}

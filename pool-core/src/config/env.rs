@@ -10,6 +10,7 @@ use std::env;
 use std::ffi::OsString;
 
 use super::reader::Reader;
+use super::value::Value;
 use super::{ConfigError, ConfigProblem, PoolConfig, names};
 
 const SHARED_PREFIX: &str = "POOL";
@@ -103,7 +104,7 @@ fn read<N: AsRef<str>, T: AsRef<str>>(
     for (name, text) in &named {
         let text = text.as_ref();
         if name == LEAK_DETECTION {
-            detects_leaks = read_switch(text);
+            detects_leaks = <bool as Value>::read(text);
             if detects_leaks.is_none() {
                 reader.refuse(name, text, "must be true or false");
             }
@@ -120,14 +121,6 @@ fn read<N: AsRef<str>, T: AsRef<str>>(
         _ => {}
     }
     Ok(reader)
-}
-
-fn read_switch(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "on" | "yes" | "1" => Some(true),
-        "false" | "off" | "no" | "0" => Some(false),
-        _ => None,
-    }
 }
 
 /// The variables of this process; what is not Unicode has its bad parts replaced, for only a

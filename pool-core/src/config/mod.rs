@@ -30,7 +30,7 @@ mod value;
 
 use std::time::Duration;
 
-pub use self::choice::{Reuse, Validation};
+pub use self::choice::{NestedAcquire, Reuse, Shedding, Validation};
 pub use self::error::{ConfigError, ConfigProblem};
 use self::settings::settings;
 
@@ -220,6 +220,57 @@ settings! {
             elsewhere: ["max_queue", "wait_queue_size", "max_waiters"],
         }
 
+        /// What is done about a queue that does not drain.
+        ///
+        /// See [`Shedding`].
+        shedding: Shedding = Shedding::Off => {
+            variable: "POOL_SHEDDING",
+            default: "off",
+            unit: "`off`, `observe` or `on`",
+            rule: "one of the three",
+            elsewhere: ["codel", "load_shedding"],
+        }
+
+        /// The wait that is all right even under load.
+        shedding_target: Duration = Duration::from_millis(50) => {
+            variable: "POOL_SHEDDING_TARGET",
+            default: "50ms",
+            unit: "duration",
+            rule: "1 ms to 10 years",
+            elsewhere: ["codel_target", "queue_target"],
+        }
+
+        /// How long every wait must have been above `shedding_target` before the pool is overloaded.
+        shedding_interval: Duration = Duration::from_secs(2) => {
+            variable: "POOL_SHEDDING_INTERVAL",
+            default: "2s",
+            unit: "duration",
+            rule: "1 ms to 10 years",
+            elsewhere: ["codel_interval", "queue_interval"],
+        }
+
+        /// The wait after which a checkout is reported while it goes on waiting.
+        ///
+        /// With what the pool looks like; at most one report a second.
+        slow_acquire_threshold: Option<Duration> = Some(Duration::from_secs(2)) => {
+            variable: "POOL_SLOW_ACQUIRE_THRESHOLD",
+            default: "2s",
+            unit: "duration",
+            rule: "at most 10 years; 0 for no reports",
+            elsewhere: ["acquire_slow_threshold", "slow_threshold"],
+        }
+
+        /// What is done when a task waits while it holds a connection: it may wait for itself.
+        ///
+        /// See [`NestedAcquire`].
+        nested_acquire: NestedAcquire = NestedAcquire::Warn => {
+            variable: "POOL_NESTED_ACQUIRE",
+            default: "warn",
+            unit: "`allow`, `warn` or `fail`",
+            rule: "one of the three",
+            elsewhere: ["self_deadlock"],
+        }
+
         /// Which idle connection a checkout takes: the one used last, or the one idle longest.
         reuse: Reuse = Reuse::Lifo => {
             variable: "POOL_REUSE",
@@ -241,6 +292,17 @@ settings! {
             elsewhere: ["leak_detection", "leak_detection_threshold"],
         }
 
+        /// The share of checkouts whose backtrace is kept, for whoever asks who holds a connection.
+        ///
+        /// A backtrace takes some microseconds; above 0 each checkout reads the clock.
+        leak_backtraces: f64 = 0.0 => {
+            variable: "POOL_LEAK_BACKTRACES",
+            default: "0%",
+            unit: "fraction or percentage",
+            rule: "0 to 1 (0% to 100%)",
+            elsewhere: ["leak_stack_traces", "log_abandoned"],
+        }
+
         /// How long a connection may be held before the pool stops counting on it.
         ///
         /// What runs on it is interrupted, if the manager can; its slot is used for a new
@@ -252,6 +314,65 @@ settings! {
             unit: "duration",
             rule: "at most 10 years; 0 for never",
             elsewhere: ["remove_abandoned_timeout", "abandon_timeout"],
+        }
+
+        /// Whether the number of open connections follows the load, ahead of it.
+        ///
+        /// Between `min_size` and `max_size`, as [`ScaleReason`](crate::ScaleReason) tells.
+        /// Without it connections are opened when somebody waits and closed after `idle_timeout`.
+        auto_scaling: bool = false => {
+            variable: "POOL_AUTO_SCALING",
+            default: "off",
+            unit: "`on` or `off`",
+            rule: "one of the two",
+            elsewhere: ["autoscale", "auto_scale"],
+        }
+
+        /// The utilisation above which more connections are opened.
+        ///
+        /// Utilisation is the mean of what was in use, as a share of what was open.
+        scale_up_above: f64 = 0.80 => {
+            variable: "POOL_SCALE_UP_ABOVE",
+            default: "80%",
+            unit: "fraction or percentage",
+            rule: "above `scale_target`, up to 1 (100%)",
+            elsewhere: ["scale_up_threshold"],
+        }
+
+        /// The utilisation below which connections are closed.
+        scale_down_below: f64 = 0.50 => {
+            variable: "POOL_SCALE_DOWN_BELOW",
+            default: "50%",
+            unit: "fraction or percentage",
+            rule: "0 (0%) or more, below `scale_target`",
+            elsewhere: ["scale_down_threshold"],
+        }
+
+        /// The utilisation that no step, up or down, goes beyond.
+        scale_target: f64 = 0.70 => {
+            variable: "POOL_SCALE_TARGET",
+            default: "70%",
+            unit: "fraction or percentage",
+            rule: "between `scale_down_below` and `scale_up_above`",
+            elsewhere: ["target_utilization", "target_utilisation"],
+        }
+
+        /// The size of one step, as a share of what is open; at least one connection.
+        scale_step: f64 = 0.20 => {
+            variable: "POOL_SCALE_STEP",
+            default: "20%",
+            unit: "fraction or percentage",
+            rule: "above 0, up to 1 (100%)",
+            elsewhere: ["scale_factor", "scale_increment"],
+        }
+
+        /// The least time between two steps; while checkouts wait, a step up may come each second.
+        scale_interval: Duration = Duration::from_secs(60) => {
+            variable: "POOL_SCALE_INTERVAL",
+            default: "1m",
+            unit: "duration",
+            rule: "1 ms to 10 years",
+            elsewhere: ["scaling_interval", "scale_cooldown"],
         }
 
         /// Connects that fail in a row before callers are told at once: the circuit breaker.

@@ -15,7 +15,7 @@ struct Rule {
     says: fn(&PoolConfig) -> String,
 }
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 8] = [
     Rule {
         setting: "max_size",
         against: None,
@@ -45,6 +45,24 @@ const RULES: [Rule; 5] = [
         against: None,
         holds: |config| config.max_connecting >= 1,
         says: |_| "must be at least 1".to_owned(),
+    },
+    Rule {
+        setting: "scale_up_above",
+        against: Some("scale_target"),
+        holds: |config| config.scale_up_above > config.scale_target,
+        says: |config| format!("must be above scale_target ({})", config.scale_target),
+    },
+    Rule {
+        setting: "scale_down_below",
+        against: Some("scale_target"),
+        holds: |config| config.scale_down_below < config.scale_target,
+        says: |config| format!("must be below scale_target ({})", config.scale_target),
+    },
+    Rule {
+        setting: "scale_step",
+        against: None,
+        holds: |config| config.scale_step > 0.0,
+        says: |_| "must be above 0".to_owned(),
     },
 ];
 

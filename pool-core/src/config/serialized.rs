@@ -23,6 +23,7 @@ impl Serialize for PoolConfig {
             match (setting.show)(self) {
                 Shown::Integer(value) => fields.serialize_field(setting.name, &value)?,
                 Shown::Fraction(value) => fields.serialize_field(setting.name, &value)?,
+                Shown::Switch(value) => fields.serialize_field(setting.name, &value)?,
                 Shown::Text(value) => fields.serialize_field(setting.name, &value)?,
             }
         }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Reuse, Validation};
+use super::{NestedAcquire, Reuse, Shedding, Validation};
 use crate::duration;
 
 /// The longest time a setting takes. A longer one is a slip of the keyboard, and the sum of "now"
@@ -40,6 +40,7 @@ pub(super) trait Value: Sized {
 pub(super) enum Shown {
     Integer(u64),
     Fraction(f64),
+    Switch(bool),
     Text(String),
 }
 
@@ -54,6 +55,7 @@ impl fmt::Display for Shown {
         match self {
             Self::Integer(value) => value.fmt(f),
             Self::Fraction(value) => value.fmt(f),
+            Self::Switch(value) => value.fmt(f),
             Self::Text(value) => value.fmt(f),
         }
     }
@@ -104,6 +106,42 @@ impl Value for Option<u64> {
     }
     fn normalise(&mut self) {
         *self = self.filter(|&limit| limit > 0);
+    }
+}
+
+/// On or off.
+impl Value for bool {
+    const FORM: &'static str = "true or false, on or off";
+
+    fn read(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "on" | "yes" | "1" => Some(true),
+            "false" | "off" | "no" | "0" => Some(false),
+            _ => None,
+        }
+    }
+    fn show(&self) -> Shown {
+        Shown::Switch(*self)
+    }
+}
+
+/// A period, which cannot be switched off.
+impl Value for Duration {
+    const FORM: &'static str = "a duration such as 250ms, 30s, 5m, 1h30m or a number of seconds";
+
+    fn read(text: &str) -> Option<Self> {
+        duration::parse(text)
+    }
+    fn show(&self) -> Shown {
+        Shown::Text(duration::print(*self))
+    }
+    fn broken_rule(&self) -> Option<String> {
+        const SHORTEST: Duration = Duration::from_millis(1);
+        if *self < SHORTEST {
+            Some("must be at least 1 ms".to_owned())
+        } else {
+            too_long(*self)
+        }
     }
 }
 
@@ -192,11 +230,31 @@ impl Value for Reuse {
     const FORM: &'static str = "lifo or fifo";
 
     fn read(text: &str) -> Option<Self> {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "lifo" => Some(Self::Lifo),
-            "fifo" => Some(Self::Fifo),
-            _ => None,
-        }
+        one_of([Self::Lifo, Self::Fifo], text)
+    }
+    fn show(&self) -> Shown {
+        Shown::text(self)
+    }
+}
+
+impl Value for Shedding {
+    const FORM: &'static str = "off, observe or on";
+
+    fn read(text: &str) -> Option<Self> {
+        let known = [Self::Off, Self::Observe, Self::On];
+        one_of(known, text)
+    }
+    fn show(&self) -> Shown {
+        Shown::text(self)
+    }
+}
+
+impl Value for NestedAcquire {
+    const FORM: &'static str = "allow, warn or fail";
+
+    fn read(text: &str) -> Option<Self> {
+        let known = [Self::Allow, Self::Warn, Self::Fail];
+        one_of(known, text)
     }
     fn show(&self) -> Shown {
         Shown::text(self)
@@ -222,6 +280,12 @@ impl Value for Option<String> {
             format!("must have 1 to {LONGEST_NAME} characters, no control characters, not `none`")
         })
     }
+}
+
+/// The one of `known` that `text` shows.
+fn one_of<T: ToString, const N: usize>(known: [T; N], text: &str) -> Option<T> {
+    let mut known = known.into_iter();
+    known.find(|value| text.trim().eq_ignore_ascii_case(&value.to_string()))
 }
 
 fn is_none(text: &str) -> bool {

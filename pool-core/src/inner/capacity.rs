@@ -20,6 +20,8 @@ pub(crate) struct Capacity {
     closing: usize,
     /// A maximum below `max` for a while: the server has no room for more.
     pub(crate) ceiling: Option<usize>,
+    /// A minimum above `min`: the load asks for it.
+    pub(crate) kept_open: usize,
     /// Whether no connect is to begin: the pool is paused.
     pub(crate) frozen: bool,
     /// Whether the last connect failed: then one at a time, paced by the backoff.
@@ -36,6 +38,7 @@ impl Capacity {
             opening: 0,
             closing: 0,
             ceiling: None,
+            kept_open: 0,
             frozen: false,
             failing: false,
         }
@@ -56,8 +59,13 @@ impl Capacity {
         self.total - self.closing
     }
 
+    /// How many connections are kept open, in use or idle.
+    pub(crate) fn floor(&self) -> usize {
+        self.min.max(self.kept_open).min(self.max)
+    }
+
     /// How many connections there may be now.
-    fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.ceiling
             .map_or(self.max, |ceiling| ceiling.min(self.max))
     }
@@ -75,7 +83,7 @@ impl Capacity {
     /// Takes slots for the connects that `waiting` waiters and `min` call for now.
     pub(crate) fn plan(&mut self, waiting: usize) -> usize {
         let for_waiters = waiting.saturating_sub(self.opening);
-        let for_min = self.min.saturating_sub(self.live());
+        let for_min = self.floor().saturating_sub(self.live());
         self.take(for_waiters.max(for_min))
     }
 
@@ -97,7 +105,7 @@ impl Capacity {
     /// Whether a connect that has not begun is still called for.
     pub(crate) fn still_wanted(&self, waiting: usize) -> bool {
         !self.frozen
-            && (waiting >= self.opening || self.live() <= self.min)
+            && (waiting >= self.opening || self.live() <= self.floor())
             && self.live() <= self.room()
     }
 

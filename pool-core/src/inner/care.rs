@@ -90,7 +90,7 @@ impl<M: Manager> Inner<M> {
 
     /// A connection of this generation was found dead: those of the same age are replaced rather
     /// than asked one after another, so that a failover costs one validation, not one for each.
-    fn distrust(self: &Arc<Self>, generation: u64) {
+    fn distrust(self: &Arc<Self>, generation: u32) {
         if self.dial.raise_generation_from(generation) {
             tracing::warn!(
                 pool = %self.name,

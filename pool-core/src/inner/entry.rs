@@ -38,24 +38,42 @@ pub(crate) struct Slot<M: Manager> {
 /// 64th. So a busy connection hardly ever reads the clock, and of a quiet one every use counts.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
-    /// When the present use began, if it is timed.
-    pub(crate) began: Option<Nanos>,
-    tick: Nanos,
+    /// When the present use began, if it is timed; 0 if not.
+    began: Nanos,
+    /// The low half of the last tick at which a use was timed.
+    tick: u32,
     untimed: u32,
 }
 
 impl Sample {
-    const EVERY: u32 = 64;
-
-    /// Whether the use that begins at this tick is to be timed.
+    /// Whether the use that begins at this tick is to be timed, as one of so many are in any case.
     #[inline]
-    pub(crate) fn is_due(&mut self, tick: Nanos) -> bool {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "taken for another by chance, one use is not timed"
+    )]
+    pub(crate) fn is_due(&mut self, tick: Nanos, every: u32) -> bool {
+        let tick = tick as u32;
         self.untimed += 1;
-        if self.tick == tick && self.untimed < Self::EVERY {
+        if self.tick == tick && self.untimed < every {
             return false;
         }
         self.tick = tick;
         true
+    }
+
+    /// The present use is timed from now on.
+    pub(crate) fn begin(&mut self, now: Nanos) {
+        self.began = now.max(1);
+    }
+
+    /// When the present use began, if it was timed; only once.
+    #[inline]
+    pub(crate) fn end(&mut self) -> Option<Nanos> {
+        match std::mem::take(&mut self.began) {
+            0 => None,
+            began => Some(began),
+        }
     }
 
     /// How many uses the one stands for that was timed.

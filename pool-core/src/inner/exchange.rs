@@ -28,7 +28,9 @@ use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::idle::{Homing, Settled, Shards, Taken};
 use super::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, lock};
+pub(crate) use super::waiters::Arrival;
 use super::waiters::{Place, Queue, Sight, Ticket, Turn};
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The idle set, the queue, and the capacity they share.
@@ -42,6 +44,8 @@ pub(crate) struct Exchange<T> {
 struct Tally {
     waiting: AtomicUsize,
     peak_waiting: AtomicUsize,
+    /// Since when the first in the queue has waited; `Nanos::MAX` for nobody.
+    oldest_since: AtomicU64,
     min: AtomicUsize,
     max: AtomicUsize,
     is_paused: AtomicBool,
@@ -135,6 +139,7 @@ impl<T: Member> Exchange<T> {
         let tally = Tally {
             waiting: AtomicUsize::new(0),
             peak_waiting: AtomicUsize::new(0),
+            oldest_since: AtomicU64::new(Nanos::MAX),
             min: AtomicUsize::new(capacity.min),
             max: AtomicUsize::new(capacity.max),
             is_paused: AtomicBool::new(false),
@@ -233,13 +238,8 @@ impl<T: Member> Exchange<T> {
     }
 
     /// Joins the queue, unless something is idle after all; [`ring`](Self::ring) wakes the waiter
-    /// at `alarm_at`. Who has had a turn stands where it did, however full the queue is.
-    pub(crate) fn join(
-        &self,
-        turn: Option<Turn>,
-        max_waiting: Option<usize>,
-        alarm_at: Nanos,
-    ) -> Joined<T> {
+    /// at its alarm. Who has had a turn stands where it did, however full the queue is.
+    pub(crate) fn join(&self, arrival: Arrival, max_waiting: Option<usize>) -> Joined<T> {
         let mut line = self.lock();
         if line.closed {
             return Joined::Closed;
@@ -253,14 +253,14 @@ impl<T: Member> Exchange<T> {
             }
             line.plugged = true;
         }
-        if turn.is_none() && line.capacity.is_full(line.queue.len(), max_waiting) {
+        if arrival.turn.is_none() && line.capacity.is_full(line.queue.len(), max_waiting) {
             self.balance(&mut line);
             return Joined::Full;
         }
         let ticket = Arc::new(Ticket::new());
-        let place = line.queue.join(Arc::clone(&ticket), turn, alarm_at);
+        let place = line.queue.join(Arc::clone(&ticket), arrival);
         let waiting = line.queue.len();
-        self.tally.waiting.store(waiting, Relaxed);
+        self.tell_waiting(&line);
         self.tally.peak_waiting.fetch_max(waiting, Relaxed);
         let connects = line.capacity.plan(waiting);
         Joined::Waiting {
@@ -301,7 +301,7 @@ impl<T: Member> Exchange<T> {
                 line.capacity.closing();
             }
             let dismissed: Vec<_> = std::iter::from_fn(|| line.queue.call()).collect();
-            self.tally.waiting.store(0, Relaxed);
+            self.tell_waiting(&line);
             (drained, dismissed)
         };
         for ticket in dismissed {
@@ -411,8 +411,7 @@ impl<T: Member> Exchange<T> {
 
     /// Whether no connection exists that could be returned to a waiter.
     pub(crate) fn is_hopeless(&self) -> bool {
-        let line = self.lock();
-        line.capacity.live() == line.capacity.opening()
+        self.read_capacity(|c| c.live() == c.opening())
     }
 
     /// Dismisses everybody in the queue if no connection exists that could be returned to them.
@@ -431,6 +430,29 @@ impl<T: Member> Exchange<T> {
         }
     }
 
+    /// Sheds those who have waited since before `since`; says how many. Nobody is shed for a pause.
+    pub(crate) fn shed(&self, since: Nanos) -> usize {
+        let shed = {
+            let mut line = self.lock();
+            if line.paused.is_some() {
+                return 0;
+            }
+            let shed = line.queue.call_older(since);
+            self.balance(&mut line);
+            shed
+        };
+        for ticket in &shed {
+            ticket.shed();
+        }
+        shed.len()
+    }
+
+    /// Since when the first in the queue has waited, if anybody has.
+    pub(crate) fn oldest_since(&self) -> Option<Nanos> {
+        let since = self.tally.oldest_since.load(Relaxed);
+        (since != Nanos::MAX).then_some(since)
+    }
+
     /// Takes slots for as many connects as `wanted` says, as far as the limits allow; they are to
     /// be begun.
     pub(crate) fn take_capacity(&self, wanted: impl FnOnce(&Capacity) -> usize) -> usize {
@@ -442,10 +464,8 @@ impl<T: Member> Exchange<T> {
         line.capacity.take(wanted)
     }
 
-    /// Connections that are not being closed, and the minimum.
-    pub(crate) fn live_and_min(&self) -> (usize, usize) {
-        let line = self.lock();
-        (line.capacity.live(), line.capacity.min)
+    pub(crate) fn read_capacity<R>(&self, read: impl FnOnce(&Capacity) -> R) -> R {
+        read(&self.lock().capacity)
     }
 
     /// Connects fail: one at a time from now on.
@@ -465,7 +485,7 @@ impl<T: Member> Exchange<T> {
 
     /// Whether one connect is planned or under way, and no more.
     pub(crate) fn is_only_connect(&self) -> bool {
-        self.lock().capacity.opening() == 1
+        self.read_capacity(|c| c.opening() == 1)
     }
 
     /// An item that is out is going to be closed.
@@ -527,9 +547,15 @@ impl<T: Member> Exchange<T> {
         lock(&self.line)
     }
 
+    fn tell_waiting(&self, line: &Line<T>) {
+        self.tally.waiting.store(line.queue.len(), Relaxed);
+        let oldest_since = line.queue.first_since().unwrap_or(Nanos::MAX);
+        self.tally.oldest_since.store(oldest_since, Relaxed);
+    }
+
     /// Restores the invariant after the queue or the capacity changed.
     fn balance(&self, line: &mut Line<T>) {
-        self.tally.waiting.store(line.queue.len(), Relaxed);
+        self.tell_waiting(line);
         let surplus = line.capacity.surplus() > 0;
         let plug = line.closed || surplus || line.paused.is_some() || !line.queue.is_empty();
         if line.plugged && !plug {

@@ -18,15 +18,19 @@ const GRACE: Nanos = 10_000_000;
 impl<M: Manager> Inner<M> {
     /// Warns of a holder, once.
     pub(crate) fn report_leak(&self, record: &Record, now: Nanos) {
-        record.reported_use.store(record.uses(), Relaxed);
+        record.note_report();
         count(&self.counters.leaked);
-        let site = record.site().map(tracing::field::display);
-        let held_for = between(record.phase().1, now);
+        let Some(holder) = self.holder(record, now) else {
+            return;
+        };
+        let backtrace = holder.backtrace.as_deref().map(tracing::field::display);
         tracing::warn!(
             pool = %self.name,
             connection = record.id,
-            site,
-            ?held_for,
+            site = %holder.site,
+            held_for = ?holder.held_for,
+            held_in = holder.span,
+            backtrace,
             "connection held for longer than leak_threshold: is it ever returned?"
         );
     }
@@ -34,7 +38,7 @@ impl<M: Manager> Inner<M> {
     /// A connection comes back; if its holder was reported, that is taken back.
     #[cold]
     pub(crate) fn note_return(&self, record: &Record, held_for: Duration) {
-        if record.reported_use.load(Relaxed) == record.uses() {
+        if record.is_reported() {
             let site = record.site().map(tracing::field::display);
             let connection = record.id;
             tracing::info!(
@@ -73,7 +77,7 @@ impl<M: Manager> Inner<M> {
             held_for = ?between(record.phase().1, now),
             "connection held for longer than reclaim_threshold: its slot is used for another"
         );
-        if let Some(interrupter) = record.interrupter.get().cloned() {
+        if let Some(interrupter) = record.interrupter().cloned() {
             let limit = self.config.close_timeout.unwrap_or(Duration::MAX);
             self.host.spawn(async move {
                 let _too_slow = tokio::time::timeout(limit, interrupter.interrupt()).await;

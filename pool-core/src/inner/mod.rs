@@ -27,13 +27,17 @@ pub(crate) mod leak;
 #[cfg(all(test, pool_loom))]
 mod model;
 pub(crate) mod opener;
+pub(crate) mod overload;
 pub(crate) mod record;
 pub(crate) mod registry;
+pub(crate) mod scaling;
+pub(crate) mod slow;
 pub(crate) mod sync;
+pub(crate) mod trace;
 pub(crate) mod waiters;
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +54,8 @@ use self::idle::Shards;
 use self::opener::Purpose;
 use self::record::{Phase, Record};
 use self::registry::Registry;
+use self::slow::Reports;
+use self::trace::Traces;
 use crate::config::PoolConfig;
 use crate::health::{self, Health};
 use crate::manager::Manager;
@@ -71,6 +77,10 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) connecting: Connecting,
     pub(crate) host: Host,
     snapshot: SnapshotCache,
+    slow_reports: Reports,
+    pub(crate) traces: Traces,
+    /// Whether the queue stands.
+    pub(crate) is_overloaded: AtomicBool,
     /// True once the pool is closed; tasks watch it.
     shut_down: watch::Sender<bool>,
     /// Told of each connection that is gone after that.
@@ -81,21 +91,21 @@ pub(crate) struct Inner<M: Manager> {
 #[derive(Debug)]
 pub(crate) struct Dial {
     pub(crate) clock: Clock,
-    generation: AtomicU64,
+    generation: AtomicU32,
 }
 
 impl Dial {
     #[inline]
-    pub(crate) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u32 {
         self.generation.load(Relaxed)
     }
 
-    pub(crate) fn next_generation(&self) -> u64 {
+    pub(crate) fn next_generation(&self) -> u32 {
         self.generation.fetch_add(1, Relaxed) + 1
     }
 
     /// Raises the generation unless it has been raised since; says whether it has.
-    pub(crate) fn raise_generation_from(&self, seen: u64) -> bool {
+    pub(crate) fn raise_generation_from(&self, seen: u32) -> bool {
         self.generation
             .compare_exchange(seen, seen + 1, Relaxed, Relaxed)
             .is_ok()
@@ -117,7 +127,7 @@ impl<M: Manager> Inner<M> {
             name,
             dial: CachePadded::new(Dial {
                 clock: Clock::new(),
-                generation: AtomicU64::new(0),
+                generation: AtomicU32::new(0),
             }),
             exchange: Exchange::new(shards, capacity),
             registry: CachePadded::default(),
@@ -126,6 +136,9 @@ impl<M: Manager> Inner<M> {
             connecting: Connecting::new(&config),
             host: Host::default(),
             snapshot: SnapshotCache::default(),
+            slow_reports: Reports::default(),
+            traces: Traces::new(),
+            is_overloaded: AtomicBool::new(false),
             shut_down: watch::Sender::new(false),
             gone: Notify::new(),
             config,
@@ -139,6 +152,7 @@ impl<M: Manager> Inner<M> {
     /// The connection no longer exists; false when its slot had been taken back before.
     pub(crate) fn forget(&self, record: &Record) -> bool {
         let was_counted = self.registry().remove(record);
+        self.traces.forget(record);
         if self.is_shut_down() {
             self.gone.notify_waiters();
         }
@@ -199,6 +213,10 @@ impl<M: Manager> Inner<M> {
             (registry.census(), self.dial.generation())
         };
         let (waiting, peak_waiting) = self.exchange.waiting();
+        let oldest_since = self.exchange.oldest_since();
+        let oldest_waiter = oldest_since.map_or(Duration::ZERO, |since| {
+            between(since, self.dial.clock.exact())
+        });
         // While somebody waits nothing is idle: what looks so is on its way to a waiter.
         let (idle, on_the_way) = if waiting > 0 && !self.exchange.is_paused() {
             (0, census.idle)
@@ -216,6 +234,7 @@ impl<M: Manager> Inner<M> {
             active,
             opening: census.opening,
             waiting,
+            oldest_waiter,
             min_size,
             max_size,
             acquired: census.uses,
@@ -223,6 +242,11 @@ impl<M: Manager> Inner<M> {
             released: census.uses.saturating_sub(census.held as u64),
             timed_out: counters.timed_out.load(Relaxed),
             refused: counters.refused.load(Relaxed),
+            shed: counters.shed.load(Relaxed),
+            slow: counters.slow.load(Relaxed),
+            scaled_up: counters.scaled_up.load(Relaxed),
+            scaled_down: counters.scaled_down.load(Relaxed),
+            overloaded: self.is_overloaded.load(Relaxed),
             rejected: counters.rejected.load(Relaxed),
             breaker: self.connecting.breaker_state(),
             breaker_opened: counters.breaker_opened.load(Relaxed),
@@ -235,7 +259,7 @@ impl<M: Manager> Inner<M> {
             reclaimed: counters.reclaimed.load(Relaxed),
             peak_active: counters.peak_active(),
             peak_waiting,
-            generation,
+            generation: generation.into(),
             wait: counters.wait.summary_of(census.uses),
             connect: counters.connect.summary(),
             usage: counters.usage.summary(),
@@ -251,17 +275,25 @@ impl<M: Manager> Inner<M> {
             .registry()
             .records()
             .iter()
-            .filter_map(|record| {
-                let (phase, since) = record.phase();
-                Some(Holder {
-                    connection: record.id,
-                    site: record.site().filter(|_| phase == Phase::Held)?,
-                    held_for: between(since, now),
-                })
-            })
+            .filter_map(|record| self.holder(record, now))
             .collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
         holders
+    }
+
+    /// Who holds that connection, if anybody does.
+    pub(crate) fn holder(&self, record: &Record, now: Nanos) -> Option<Holder> {
+        let (phase, since) = record.phase();
+        let site = record.site().filter(|_| phase == Phase::Held)?;
+        let trace = self.traces.of(record);
+        let (span, backtrace) = trace.map_or((None, None), |trace| (trace.span, trace.backtrace));
+        Some(Holder {
+            connection: record.id,
+            site,
+            held_for: between(since, now),
+            span,
+            backtrace,
+        })
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -207,7 +207,7 @@ impl<M: Manager> Inner<M> {
         inner.open.fetch_add(1, Relaxed);
         let entry = Box::new(Entry::new(conn, slot));
         if let Some(Some(interrupter)) = caught_now(|| inner.manager.interrupter(&entry.conn)) {
-            let _first = entry.slot.record.interrupter.set(interrupter);
+            entry.slot.record.set_interrupter(interrupter);
         }
         inner.counters.connect.record(took);
         count(&inner.counters.connects);

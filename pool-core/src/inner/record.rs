@@ -7,9 +7,10 @@
 
 use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::atomic::AtomicCell;
+use tokio::task;
 
 use super::clock::Nanos;
 use crate::manager::Interrupter;
@@ -31,9 +32,9 @@ pub(crate) enum Phase {
 pub(crate) struct Record {
     pub(crate) id: u64,
     /// The pool's generation when its connect began.
-    pub(crate) generation: u64,
+    pub(crate) generation: u32,
     /// Where the record is in the registry; guarded by the registry's lock.
-    pub(crate) index: AtomicUsize,
+    pub(crate) index: AtomicU32,
     /// When it entered its phase, in nanoseconds, shifted by two, and the phase below.
     since: AtomicU64,
     opened_at: AtomicU64,
@@ -45,31 +46,34 @@ pub(crate) struct Record {
     uses: AtomicU64,
     /// Where it was last checked out.
     site: AtomicCell<Option<&'static Location<'static>>>,
-    /// The use that has been reported as a leak, counted as in `uses`.
-    pub(crate) reported_use: AtomicU64,
+    /// The task that checked it out last, if it was one.
+    task: AtomicCell<Option<task::Id>>,
+    /// The use that has been reported as a leak; of its number the low half, as below.
+    reported_use: AtomicU32,
     /// The use whose holder has said how long it takes, and until when.
-    allowed_use: AtomicU64,
+    allowed_use: AtomicU32,
     allowed_until: AtomicU64,
-    pub(crate) interrupter: OnceLock<Interrupter>,
+    interrupter: OnceLock<Box<Interrupter>>,
 }
 
 /// The end of the lifetime of a connection that is not to be used again in any case.
 pub(crate) const CONDEMNED: Nanos = 0;
 
 impl Record {
-    pub(crate) fn new(id: u64, generation: u64, now: Nanos) -> Self {
+    pub(crate) fn new(id: u64, generation: u32, now: Nanos) -> Self {
         Self {
             id,
             generation,
-            index: AtomicUsize::new(0),
+            index: AtomicU32::new(0),
             since: AtomicU64::new(now << 2),
             opened_at: AtomicU64::new(0),
             expires_at: AtomicU64::new(Nanos::MAX),
             proved_at: AtomicU64::new(0),
             uses: AtomicU64::new(0),
             site: AtomicCell::new(None),
-            reported_use: AtomicU64::new(0),
-            allowed_use: AtomicU64::new(0),
+            task: AtomicCell::new(None),
+            reported_use: AtomicU32::new(0),
+            allowed_use: AtomicU32::new(0),
             allowed_until: AtomicU64::new(0),
             interrupter: OnceLock::new(),
         }
@@ -87,12 +91,13 @@ impl Record {
         self.since.store(now << 2 | phase as u64, Relaxed);
     }
 
-    /// A caller gets it: its phase, its use and the place of the checkout.
+    /// A caller gets it: its phase, its use, the place of the checkout and its task.
     #[inline]
     pub(crate) fn check_out(&self, now: Nanos, site: &'static Location<'static>) -> u64 {
         let uses = self.uses.load(Relaxed) + 1;
         self.uses.store(uses, Relaxed);
         self.site.store(Some(site));
+        self.task.store(task::try_id());
         self.enter(Phase::Held, now);
         uses
     }
@@ -141,12 +146,12 @@ impl Record {
     /// Its holder has said that this use takes until then.
     pub(crate) fn allow_until(&self, at: Nanos) {
         self.allowed_until.store(at, Relaxed);
-        self.allowed_use.store(self.uses(), Relaxed);
+        self.allowed_use.store(self.this_use(), Relaxed);
     }
 
     /// Until when its holder has said that this use takes.
     pub(crate) fn allowed_until(&self) -> Nanos {
-        if self.allowed_use.load(Relaxed) == self.uses() {
+        if self.allowed_use.load(Relaxed) == self.this_use() {
             self.allowed_until.load(Relaxed)
         } else {
             0
@@ -165,6 +170,39 @@ impl Record {
     #[inline]
     pub(crate) fn uses(&self) -> u64 {
         self.uses.load(Relaxed)
+    }
+
+    /// The low half of `uses`, to tell this use from the last.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "only compared for equality"
+    )]
+    fn this_use(&self) -> u32 {
+        self.uses() as u32
+    }
+
+    /// This use has been reported as a leak.
+    pub(crate) fn note_report(&self) {
+        self.reported_use.store(self.this_use(), Relaxed);
+    }
+
+    /// Whether this use has been reported as a leak.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.reported_use.load(Relaxed) == self.this_use()
+    }
+
+    /// Whether the task that is running now holds it.
+    pub(crate) fn is_held_by(&self, task: task::Id) -> bool {
+        self.phase().0 == Phase::Held && self.task.load() == Some(task)
+    }
+
+    /// The connection can be interrupted so.
+    pub(crate) fn set_interrupter(&self, interrupter: Interrupter) {
+        let _first = self.interrupter.set(Box::new(interrupter));
+    }
+
+    pub(crate) fn interrupter(&self) -> Option<&Interrupter> {
+        self.interrupter.get().map(Box::as_ref)
     }
 
     pub(crate) fn site(&self) -> Option<&'static Location<'static>> {

@@ -11,7 +11,7 @@ use super::clock::Nanos;
 use super::record::{Phase, Record};
 
 /// The index of a record that has been removed.
-const REMOVED: usize = usize::MAX;
+const REMOVED: u32 = u32::MAX;
 
 /// All records of a pool.
 #[derive(Default)]
@@ -32,25 +32,30 @@ pub(crate) struct Census {
     pub(crate) uses: u64,
 }
 
+fn index(position: usize) -> u32 {
+    u32::try_from(position).expect("a million connections are the most a pool may have")
+}
+
 impl Registry {
-    pub(crate) fn register(&mut self, generation: u64, now: Nanos) -> Arc<Record> {
+    pub(crate) fn register(&mut self, generation: u32, now: Nanos) -> Arc<Record> {
         self.next_id += 1;
         let record = Arc::new(Record::new(self.next_id, generation, now));
-        record.index.store(self.records.len(), Relaxed);
+        record.index.store(index(self.records.len()), Relaxed);
         self.records.push(Arc::clone(&record));
         record
     }
 
     /// Removes a record; false when it was removed before.
     pub(crate) fn remove(&mut self, record: &Record) -> bool {
-        let index = record.index.swap(REMOVED, Relaxed);
-        if index == REMOVED {
+        let removed = record.index.swap(REMOVED, Relaxed);
+        if removed == REMOVED {
             return false;
         }
+        let index = removed as usize;
         self.past_uses += record.uses();
         self.records.swap_remove(index);
         if let Some(moved) = self.records.get(index) {
-            moved.index.store(index, Relaxed);
+            moved.index.store(removed, Relaxed);
         }
         // A pool that has shrunk gives the memory back.
         if self.records.len() * 4 < self.records.capacity() {

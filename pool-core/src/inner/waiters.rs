@@ -31,6 +31,8 @@ struct Bell {
     waker: Option<Waker>,
     /// Whether it has rung since the last poll, which may be before the first.
     has_rung: bool,
+    /// Whether a dismissal was for the queue's sake.
+    is_shed: bool,
 }
 
 /// What a waiter finds when it looks.
@@ -40,6 +42,8 @@ pub(crate) enum Sight<T> {
     Served(Box<T>),
     /// It will not be served.
     Dismissed,
+    /// It will not be served, for it has waited too long in a queue that does not drain.
+    Shed,
     /// Nothing, but somebody wants it to look after itself.
     Rung,
     /// Nothing yet.
@@ -53,6 +57,7 @@ impl<T> Ticket<T> {
             bell: Mutex::new(Bell {
                 waker: None,
                 has_rung: false,
+                is_shed: false,
             }),
         }
     }
@@ -68,6 +73,12 @@ impl<T> Ticket<T> {
     pub(crate) fn dismiss(&self) {
         self.berth.plug_if_empty();
         self.wake();
+    }
+
+    /// Tells the waiter that it will not be served so that others are.
+    pub(crate) fn shed(&self) {
+        lock(&self.bell).is_shed = true;
+        self.dismiss();
     }
 
     /// Lets the waiter look again.
@@ -87,7 +98,7 @@ impl<T> Ticket<T> {
         if let Some(item) = self.berth.take() {
             return Sight::Served(item);
         }
-        let has_rung = {
+        let (has_rung, is_shed) = {
             let mut bell = lock(&self.bell);
             if !bell
                 .waker
@@ -96,12 +107,13 @@ impl<T> Ticket<T> {
             {
                 bell.waker = Some(cx.waker().clone());
             }
-            std::mem::take(&mut bell.has_rung)
+            (std::mem::take(&mut bell.has_rung), bell.is_shed)
         };
         // The lock of the bell orders this look after the one by `serve`: either that found the
         // waker, or this finds the item.
         match self.berth.take() {
             Some(item) => Sight::Served(item),
+            None if self.berth.is_plugged() && is_shed => Sight::Shed,
             None if self.berth.is_plugged() => Sight::Dismissed,
             None if has_rung => Sight::Rung,
             None => Sight::Nothing,
@@ -123,6 +135,17 @@ impl Turn {
     pub(crate) const FIRST: Self = Self(0);
 }
 
+/// Somebody who joins the queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// That of an earlier stay of the same checkout.
+    pub(crate) turn: Option<Turn>,
+    /// When the checkout began.
+    pub(crate) since: Nanos,
+    /// When the waiter wants to be woken; `Nanos::MAX` for never.
+    pub(crate) alarm_at: Nanos,
+}
+
 /// A waiter's place in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -139,6 +162,8 @@ struct Link<T> {
     turn: Turn,
     before: u32,
     after: u32,
+    /// When the checkout began.
+    since: Nanos,
     /// When the waiter wants to be woken to see to its own deadline.
     alarm_at: Nanos,
 }
@@ -183,12 +208,12 @@ impl<T> Queue<T> {
     }
 
     /// Joins at the end, or, with the turn of an earlier stay, where that belongs.
-    pub(crate) fn join(
-        &mut self,
-        ticket: Arc<Ticket<T>>,
-        turn: Option<Turn>,
-        alarm_at: Nanos,
-    ) -> Place {
+    pub(crate) fn join(&mut self, ticket: Arc<Ticket<T>>, arrival: Arrival) -> Place {
+        let Arrival {
+            turn,
+            since,
+            alarm_at,
+        } = arrival;
         self.next_alarm = self.next_alarm.min(alarm_at);
         self.stays += 1;
         let stay = self.stays;
@@ -201,7 +226,7 @@ impl<T> Queue<T> {
         let index = self.free_link();
         let link = &mut self.links[index as usize];
         link.ticket = Some(ticket);
-        link.alarm_at = alarm_at;
+        (link.since, link.alarm_at) = (since, alarm_at);
         (link.stay, link.turn) = (stay, turn);
         (link.before, link.after) = (before, after);
         self.set_after(before, index);
@@ -227,6 +252,20 @@ impl<T> Queue<T> {
             after = self.links[after as usize].after;
         }
         before
+    }
+
+    /// Since when the first has waited.
+    pub(crate) fn first_since(&self) -> Option<Nanos> {
+        self.links.get(self.first as usize).map(|link| link.since)
+    }
+
+    /// Takes out those at the front who have waited since before `since`.
+    pub(crate) fn call_older(&mut self, since: Nanos) -> Vec<Arc<Ticket<T>>> {
+        let next = || {
+            let is_older = self.first_since().is_some_and(|first| first < since);
+            is_older.then(|| self.call()).flatten()
+        };
+        std::iter::from_fn(next).collect()
     }
 
     /// Takes out the one who has waited longest.
@@ -283,6 +322,7 @@ impl<T> Queue<T> {
                 turn: Turn::FIRST,
                 before: END,
                 after: END,
+                since: 0,
                 alarm_at: Nanos::MAX,
             });
             u32::try_from(self.links.len() - 1).expect("fewer than 2^32 - 1 waiters fit in memory")
@@ -327,7 +367,7 @@ impl<T> Queue<T> {
 
 #[cfg(all(test, not(pool_loom)))]
 mod tests {
-    use super::{KEPT, Queue, Sight, Ticket, Turn};
+    use super::{Arrival, KEPT, Queue, Sight, Ticket, Turn};
     use std::sync::Arc;
     use std::task::{Context, Waker};
 
@@ -335,12 +375,25 @@ mod tests {
         Arc::new(Ticket::new())
     }
 
+    /// One who comes at no particular time.
+    fn anew() -> Arrival {
+        at_turn(None)
+    }
+
+    fn at_turn(turn: Option<Turn>) -> Arrival {
+        Arrival {
+            turn,
+            since: 0,
+            alarm_at: u64::MAX,
+        }
+    }
+
     #[test]
     fn the_first_to_join_is_the_first_called() {
         let mut queue = Queue::new();
         let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
         for t in &tickets {
-            queue.join(Arc::clone(t), None, u64::MAX);
+            queue.join(Arc::clone(t), anew());
         }
         for t in &tickets {
             assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
@@ -354,17 +407,17 @@ mod tests {
         let tickets: Vec<_> = (0..5).map(|_| ticket()).collect();
         let turns: Vec<_> = tickets[1..]
             .iter()
-            .map(|t| queue.join(Arc::clone(t), None, u64::MAX).turn)
+            .map(|t| queue.join(Arc::clone(t), anew()).turn)
             .collect();
         for _ in 0..3 {
             queue.call();
         }
         for number in [2, 3, 1] {
             let turn = Some(turns[number - 1]);
-            queue.join(Arc::clone(&tickets[number]), turn, u64::MAX);
+            queue.join(Arc::clone(&tickets[number]), at_turn(turn));
         }
         let first = Some(Turn::FIRST);
-        queue.join(Arc::clone(&tickets[0]), first, u64::MAX);
+        queue.join(Arc::clone(&tickets[0]), at_turn(first));
         for t in &tickets {
             assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
         }
@@ -374,16 +427,16 @@ mod tests {
     #[test]
     fn a_crowd_that_has_left_leaves_no_memory_behind() {
         let mut queue = Queue::new();
-        let first = queue.join(ticket(), None, u64::MAX);
+        let first = queue.join(ticket(), anew());
         let places: Vec<_> = (0..10 * KEPT)
-            .map(|_| queue.join(ticket(), None, u64::MAX))
+            .map(|_| queue.join(ticket(), anew()))
             .collect();
         for place in &places {
             assert!(queue.remove(*place));
         }
         assert!(queue.remove(first));
         assert!(queue.links.capacity() <= KEPT);
-        let next = queue.join(ticket(), None, u64::MAX);
+        let next = queue.join(ticket(), anew());
         assert!(!queue.remove(first), "an old place is not a new one");
         assert!(queue.remove(next));
     }
@@ -395,7 +448,7 @@ mod tests {
             let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
             let places: Vec<_> = tickets
                 .iter()
-                .map(|t| queue.join(Arc::clone(t), None, u64::MAX))
+                .map(|t| queue.join(Arc::clone(t), anew()))
                 .collect();
             assert!(queue.remove(places[leaver]));
             assert!(!queue.remove(places[leaver]), "one leaves once");
@@ -411,9 +464,9 @@ mod tests {
     #[test]
     fn a_place_is_not_mistaken_for_a_later_one_in_the_same_link() {
         let mut queue = Queue::new();
-        let old = queue.join(ticket(), None, u64::MAX);
+        let old = queue.join(ticket(), anew());
         queue.call();
-        let new = queue.join(ticket(), None, u64::MAX);
+        let new = queue.join(ticket(), anew());
         assert!(!queue.remove(old));
         assert!(queue.remove(new));
     }
@@ -422,7 +475,7 @@ mod tests {
     fn an_alarm_rings_once_and_when_it_is_due() {
         let mut queue = Queue::new();
         for alarm_at in [30, 10, u64::MAX] {
-            queue.join(ticket(), None, alarm_at);
+            queue.join(ticket(), Arrival { alarm_at, ..anew() });
         }
         assert_eq!(queue.take_alarms(9).len(), 0);
         assert_eq!(queue.take_alarms(10).len(), 1);
@@ -452,6 +505,20 @@ mod tests {
         assert_eq!(t.poll(&mut cx), Sight::Nothing);
         t.dismiss();
         assert_eq!(t.poll(&mut cx), Sight::Dismissed);
+    }
+
+    #[test]
+    fn one_shed_is_told_so_and_only_those_who_came_before_are_called() {
+        let mut queue = Queue::new();
+        for since in [10, 20, 30] {
+            queue.join(ticket(), Arrival { since, ..anew() });
+        }
+        assert!(queue.call_older(10).is_empty());
+        let older = queue.call_older(21);
+        assert_eq!((older.len(), queue.first_since()), (2, Some(30)));
+        let mut cx = Context::from_waker(Waker::noop());
+        older[0].shed();
+        assert_eq!(older[0].poll(&mut cx), Sight::Shed);
     }
 
     #[test]

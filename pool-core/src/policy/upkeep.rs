@@ -1,6 +1,6 @@
 //! How long a connection lives, and what an idle one is due for.
 
-use crate::config::{PoolConfig, Validation};
+use crate::config::{PoolConfig, Shedding, Validation};
 use crate::inner::clock::{Nanos, nanos};
 use crate::inner::record::{CONDEMNED, Record};
 use crate::stats::CloseReason;
@@ -17,6 +17,10 @@ pub(crate) struct Limits {
     pub(crate) trusted_for: Nanos,
     pub(crate) leak_threshold: Nanos,
     pub(crate) reclaim_threshold: Nanos,
+    /// One of so many uses is timed in any case.
+    pub(crate) sampled_every: u32,
+    /// How often a queue is looked at, at least.
+    shedding_pause: Nanos,
 }
 
 /// What an idle connection is due for.
@@ -48,6 +52,11 @@ impl Limits {
             },
             leak_threshold: limit(config.leak_threshold),
             reclaim_threshold: limit(config.reclaim_threshold),
+            sampled_every: if config.leak_backtraces > 0.0 { 1 } else { 64 },
+            shedding_pause: match config.shedding {
+                Shedding::Off => NEVER,
+                Shedding::Observe | Shedding::On => nanos(config.shedding_target) / 2,
+            },
         }
     }
 
@@ -68,7 +77,7 @@ impl Limits {
 
     /// Why a connection must not be used again, if so.
     #[inline]
-    pub(crate) fn worn(&self, record: &Record, generation: u64, now: Nanos) -> Option<CloseReason> {
+    pub(crate) fn worn(&self, record: &Record, generation: u32, now: Nanos) -> Option<CloseReason> {
         if record.generation != generation {
             Some(CloseReason::Generation)
         } else if record.expires_at() <= now {
@@ -84,7 +93,7 @@ impl Limits {
     pub(crate) fn due(
         &self,
         record: &Record,
-        generation: u64,
+        generation: u32,
         idle_since: Nanos,
         now: Nanos,
     ) -> Due {
@@ -133,9 +142,11 @@ impl Limits {
         (self.max_lifetime / 20).min(LONGEST)
     }
 
-    /// How fine the coarse time is: a tenth of the shortest period, from 1 to 100 ms.
+    /// How fine the coarse time is: a tenth of the shortest period or half the target of shedding,
+    /// from 1 to 100 ms.
     pub(crate) fn tick(&self) -> Nanos {
-        (self.shortest().min(self.trusted_for.max(1)) / 10).clamp(1_000_000, 100_000_000)
+        let tenth = self.shortest().min(self.trusted_for.max(1)) / 10;
+        tenth.min(self.shedding_pause).clamp(1_000_000, 100_000_000)
     }
 
     /// The shortest time after which a connection may be due for something.

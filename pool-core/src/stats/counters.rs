@@ -10,6 +10,10 @@ use super::{CloseReason, ClosedBy, Histogram};
 pub(crate) struct Counters {
     pub(crate) timed_out: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) shed: AtomicU64,
+    pub(crate) slow: AtomicU64,
+    pub(crate) scaled_up: AtomicU64,
+    pub(crate) scaled_down: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) breaker_opened: AtomicU64,
     pub(crate) connects: AtomicU64,
@@ -32,6 +36,10 @@ impl Counters {
         Self {
             timed_out: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            shed: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            scaled_up: AtomicU64::new(0),
+            scaled_down: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             breaker_opened: AtomicU64::new(0),
             connects: AtomicU64::new(0),
@@ -72,5 +80,10 @@ impl Counters {
 
 /// Adds one.
 pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
+    count_many(counter, 1);
+}
+
+/// Adds so many.
+pub(crate) fn count_many(counter: &AtomicU64, number: u64) {
+    counter.fetch_add(number, Relaxed);
 }

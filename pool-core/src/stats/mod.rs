@@ -6,7 +6,7 @@ mod reason;
 mod snapshot;
 mod summary;
 
-pub(crate) use self::counters::{Counters, count};
+pub(crate) use self::counters::{Counters, count, count_many};
 pub(crate) use self::histogram::Histogram;
 pub use self::reason::{CloseReason, ClosedBy};
 pub(crate) use self::snapshot::SnapshotCache;

@@ -58,6 +58,8 @@ reasons! {
     MaxLifetime, max_lifetime, "older than max_lifetime";
     /// It was idle for `idle_timeout`.
     IdleTimeout, idle_timeout, "idle for idle_timeout";
+    /// The load did not need it (`auto_scaling`).
+    ScaledDown, scaled_down, "not needed for the load";
     /// It had served `max_uses` checkouts.
     MaxUses, max_uses, "served max_uses checkouts";
     /// A newer generation was wanted.

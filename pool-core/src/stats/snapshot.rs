@@ -1,5 +1,6 @@
 //! The state of a pool at one moment.
 
+use std::backtrace::Backtrace;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
@@ -31,6 +32,9 @@ pub struct Stats {
     pub opening: usize,
     /// Checkouts that wait now.
     pub waiting: usize,
+    /// For how long the one has waited that has waited longest.
+    #[cfg_attr(feature = "serde", serde(with = "super::summary::seconds"))]
+    pub oldest_waiter: Duration,
     /// The least the pool keeps.
     pub min_size: usize,
     /// The most it may have.
@@ -43,6 +47,16 @@ pub struct Stats {
     pub timed_out: u64,
     /// Checkouts refused at once because `max_waiting` others waited.
     pub refused: u64,
+    /// Checkouts shed from a queue that did not drain.
+    pub shed: u64,
+    /// Checkouts that waited for longer than `slow_acquire_threshold`, served or not.
+    pub slow: u64,
+    /// Whether the queue does not drain: see [`Shedding`](crate::Shedding).
+    pub overloaded: bool,
+    /// How often `auto_scaling` raised the number of connections kept open.
+    pub scaled_up: u64,
+    /// How often it lowered it.
+    pub scaled_down: u64,
     /// Connections opened.
     pub connects: u64,
     /// Attempts to open one that failed.
@@ -148,7 +162,7 @@ impl fmt::Display for Snapshot {
 }
 
 /// Who holds a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Holder {
     /// The connection's number within its pool.
@@ -157,6 +171,11 @@ pub struct Holder {
     pub site: &'static Location<'static>,
     /// For how long it has been held.
     pub held_for: Duration,
+    /// The `tracing` span it was checked out in, if the use is one of those that are timed (the
+    /// first of a connection in each tick, and every 64th).
+    pub span: Option<u64>,
+    /// The calls that led to the checkout, of the share `leak_backtraces` of all.
+    pub backtrace: Option<Arc<Backtrace>>,
 }
 
 impl fmt::Display for Holder {

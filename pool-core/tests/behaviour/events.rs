@@ -1,56 +1,8 @@
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
-
 use pool_core::testing::{Act, MockManager, Step};
 use tokio::time::sleep;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
+use crate::lines::Lines;
 use crate::{SECOND, builder, open};
-
-/// Writes each event down in a line.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Lines {
-    fn has(&self, parts: &[&str]) -> bool {
-        let lines = self.0.lock().unwrap();
-        lines
-            .iter()
-            .any(|line| parts.iter().all(|part| line.contains(part)))
-    }
-
-    fn count(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        let _ = write!(self.0, " {field}={value:?}");
-    }
-}
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("pool_core")
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
 
 #[tokio::test(start_paused = true)]
 async fn each_change_of_state_is_an_event_with_the_pools_name() {
@@ -92,5 +44,5 @@ async fn the_fast_path_is_silent() {
     for _ in 0..1_000 {
         drop(pool.get().await.unwrap());
     }
-    assert_eq!(lines.count(), 0);
+    assert_eq!(lines.count_of(""), 0);
 }

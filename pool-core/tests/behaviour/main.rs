@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+#[path = "../common/lines.rs"]
+mod lines;
+
 mod anywhere;
 mod closing;
 mod connects;

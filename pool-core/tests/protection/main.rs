@@ -1,12 +1,19 @@
 //! What protects a pool and its callers: the circuit breaker, generations, reclaiming, health.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+#[path = "../common/lines.rs"]
+mod lines;
 
 mod by_hand;
 mod callers;
 mod generations;
 mod health;
 mod leaks;
+mod overload;
 mod pause;
 mod registry;
+mod scaling;
+mod slow;
 
 use std::time::Duration;
 

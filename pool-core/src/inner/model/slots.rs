@@ -17,7 +17,9 @@ use super::model;
 use crate::config::Reuse;
 use crate::inner::capacity::Capacity;
 use crate::inner::clock::Nanos;
-use crate::inner::exchange::{Exchange, Joined, Member, Refusal, Refused, Stay, WhilePaused};
+use crate::inner::exchange::{
+    Arrival, Exchange, Joined, Member, Refusal, Refused, Stay, WhilePaused,
+};
 use crate::inner::idle::Shards;
 use crate::inner::sync::{Arc, sit_at};
 use crate::inner::waiters::Sight;
@@ -112,7 +114,12 @@ impl Seat {
     }
 
     fn join(&self) -> Joined<Item> {
-        self.home.join(None, None, Nanos::MAX)
+        let arrival = Arrival {
+            turn: None,
+            since: 0,
+            alarm_at: Nanos::MAX,
+        };
+        self.home.join(arrival, None)
     }
 
     /// Joins an exchange in which nothing is idle.
