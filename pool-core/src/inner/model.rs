@@ -20,7 +20,7 @@ use loom::sync::atomic::Ordering::SeqCst;
 use loom::thread;
 
 use super::capacity::Capacity;
-use super::exchange::{Exchange, Joined, Member, Refusal, Stay, WhilePaused};
+use super::exchange::{Arrival, Exchange, Joined, Member, Refusal, Stay, WhilePaused};
 use super::idle::Shards;
 use super::sync::Arc;
 use super::waiters::Sight;
@@ -95,12 +95,16 @@ fn end(item: Box<Item>, _: Refusal) {
     let ((), _connects) = home.exchange.with_capacity(|c| c.gone(true));
 }
 
-/// Takes or waits; `None` when closed.
+fn join(home: &Home) -> Joined<Item> {
+    home.exchange.join(Arrival::anew(), None)
+}
+
+/// Takes or waits; `None` when closed or shed.
 fn get(home: &Home) -> Option<Box<Item>> {
     if let Some(taken) = home.exchange.take() {
         return Some(taken.item);
     }
-    match home.exchange.join(None, None, u64::MAX) {
+    match join(home) {
         Joined::Served(item) => Some(item),
         Joined::Waiting { stay, .. } => wait(&stay),
         Joined::Full | Joined::Closed | Joined::Paused => None,
@@ -110,9 +114,13 @@ fn get(home: &Home) -> Option<Box<Item>> {
 fn wait(stay: &Stay<Item>) -> Option<Box<Item>> {
     block_on(std::future::poll_fn(|cx| match stay.poll(cx) {
         Sight::Served(item) => Poll::Ready(Some(item)),
-        Sight::Dismissed => Poll::Ready(None),
+        Sight::Dismissed | Sight::Shed => Poll::Ready(None),
         Sight::Rung | Sight::Nothing => Poll::Pending,
     }))
+}
+
+fn live(home: &Home) -> usize {
+    home.exchange.read_capacity(Capacity::live)
 }
 
 /// Closes, and checks that nothing is left.
@@ -121,8 +129,7 @@ fn take_apart(home: Arc<Home>) {
         end(item, Refusal::Closed);
     }
     assert_eq!(home.alive.load(SeqCst), 0, "an item was lost");
-    let (live, _) = home.exchange.live_and_min();
-    assert_eq!(live, 0, "a slot was lost");
+    assert_eq!(live(&home), 0, "a slot was lost");
 }
 
 fn model(check: impl Fn() + Send + Sync + 'static) {
@@ -182,7 +189,7 @@ fn model_one_who_leaves_passes_on_what_was_meant_for_it() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = join(&home) else {
             panic!("nothing is idle");
         };
         let returner = thread::spawn(move || release(item));
@@ -197,14 +204,45 @@ fn model_one_who_leaves_passes_on_what_was_meant_for_it() {
 }
 
 #[test]
+fn model_what_comes_while_one_is_shed_goes_to_one_who_is_not() {
+    model(|| {
+        let (home, mut items) = home(1, 1);
+        let item = items.pop().unwrap();
+        let Joined::Waiting { stay: old, .. } = join(&home) else {
+            panic!("nothing is idle");
+        };
+        let late = Arrival {
+            since: 10,
+            ..Arrival::anew()
+        };
+        let Joined::Waiting { stay: young, .. } = home.exchange.join(late, None) else {
+            panic!("nothing is idle");
+        };
+        let shedder = thread::spawn({
+            let home = Arc::clone(&home);
+            move || home.exchange.shed(5)
+        });
+        let returner = thread::spawn(move || release(item));
+        if let Some(item) = wait(&old) {
+            release(item);
+        }
+        let got = wait(&young).expect("nobody sheds the one who came late");
+        shedder.join().unwrap();
+        returner.join().unwrap();
+        release(got);
+        take_apart(home);
+    });
+}
+
+#[test]
 fn model_one_who_leaves_loses_nothing_for_the_next_in_line() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay: first, .. } = home.exchange.join(None, None, u64::MAX) else {
+        let Joined::Waiting { stay: first, .. } = join(&home) else {
             panic!("nothing is idle");
         };
-        let Joined::Waiting { stay: second, .. } = home.exchange.join(None, None, u64::MAX) else {
+        let Joined::Waiting { stay: second, .. } = join(&home) else {
             panic!("nothing is idle");
         };
         let leaver = thread::spawn({
@@ -229,7 +267,7 @@ fn model_a_newcomer_never_overtakes_a_waiter() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = join(&home) else {
             panic!("nothing is idle");
         };
         let newcomer = thread::spawn({
@@ -313,7 +351,7 @@ fn model_a_lowered_maximum_is_kept_by_returns_in_flight() {
             end(item, Refusal::Surplus);
         }
         returner.join().unwrap();
-        assert_eq!(home.exchange.live_and_min().0, 1);
+        assert_eq!(live(&home), 1);
         assert!(
             home.exchange
                 .take()
@@ -344,7 +382,7 @@ fn model_a_poll_never_misses_what_is_laid_in() {
     model(|| {
         let (home, mut items) = home(1, 1);
         let item = items.pop().unwrap();
-        let Joined::Waiting { stay, .. } = home.exchange.join(None, None, u64::MAX) else {
+        let Joined::Waiting { stay, .. } = join(&home) else {
             panic!("nothing is idle");
         };
         let returner = thread::spawn(move || release(item));

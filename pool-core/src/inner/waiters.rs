@@ -146,6 +146,18 @@ pub(crate) struct Arrival {
     pub(crate) alarm_at: Nanos,
 }
 
+#[cfg(test)]
+impl Arrival {
+    /// One who comes at no particular time.
+    pub(crate) fn anew() -> Self {
+        Self {
+            turn: None,
+            since: 0,
+            alarm_at: Nanos::MAX,
+        }
+    }
+}
+
 /// A waiter's place in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -375,16 +387,10 @@ mod tests {
         Arc::new(Ticket::new())
     }
 
-    /// One who comes at no particular time.
-    fn anew() -> Arrival {
-        at_turn(None)
-    }
-
     fn at_turn(turn: Option<Turn>) -> Arrival {
         Arrival {
             turn,
-            since: 0,
-            alarm_at: u64::MAX,
+            ..Arrival::anew()
         }
     }
 
@@ -393,7 +399,7 @@ mod tests {
         let mut queue = Queue::new();
         let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
         for t in &tickets {
-            queue.join(Arc::clone(t), anew());
+            queue.join(Arc::clone(t), Arrival::anew());
         }
         for t in &tickets {
             assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
@@ -407,7 +413,7 @@ mod tests {
         let tickets: Vec<_> = (0..5).map(|_| ticket()).collect();
         let turns: Vec<_> = tickets[1..]
             .iter()
-            .map(|t| queue.join(Arc::clone(t), anew()).turn)
+            .map(|t| queue.join(Arc::clone(t), Arrival::anew()).turn)
             .collect();
         for _ in 0..3 {
             queue.call();
@@ -427,16 +433,16 @@ mod tests {
     #[test]
     fn a_crowd_that_has_left_leaves_no_memory_behind() {
         let mut queue = Queue::new();
-        let first = queue.join(ticket(), anew());
+        let first = queue.join(ticket(), Arrival::anew());
         let places: Vec<_> = (0..10 * KEPT)
-            .map(|_| queue.join(ticket(), anew()))
+            .map(|_| queue.join(ticket(), Arrival::anew()))
             .collect();
         for place in &places {
             assert!(queue.remove(*place));
         }
         assert!(queue.remove(first));
         assert!(queue.links.capacity() <= KEPT);
-        let next = queue.join(ticket(), anew());
+        let next = queue.join(ticket(), Arrival::anew());
         assert!(!queue.remove(first), "an old place is not a new one");
         assert!(queue.remove(next));
     }
@@ -448,7 +454,7 @@ mod tests {
             let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
             let places: Vec<_> = tickets
                 .iter()
-                .map(|t| queue.join(Arc::clone(t), anew()))
+                .map(|t| queue.join(Arc::clone(t), Arrival::anew()))
                 .collect();
             assert!(queue.remove(places[leaver]));
             assert!(!queue.remove(places[leaver]), "one leaves once");
@@ -464,9 +470,9 @@ mod tests {
     #[test]
     fn a_place_is_not_mistaken_for_a_later_one_in_the_same_link() {
         let mut queue = Queue::new();
-        let old = queue.join(ticket(), anew());
+        let old = queue.join(ticket(), Arrival::anew());
         queue.call();
-        let new = queue.join(ticket(), anew());
+        let new = queue.join(ticket(), Arrival::anew());
         assert!(!queue.remove(old));
         assert!(queue.remove(new));
     }
@@ -475,7 +481,13 @@ mod tests {
     fn an_alarm_rings_once_and_when_it_is_due() {
         let mut queue = Queue::new();
         for alarm_at in [30, 10, u64::MAX] {
-            queue.join(ticket(), Arrival { alarm_at, ..anew() });
+            queue.join(
+                ticket(),
+                Arrival {
+                    alarm_at,
+                    ..Arrival::anew()
+                },
+            );
         }
         assert_eq!(queue.take_alarms(9).len(), 0);
         assert_eq!(queue.take_alarms(10).len(), 1);
@@ -511,7 +523,13 @@ mod tests {
     fn one_shed_is_told_so_and_only_those_who_came_before_are_called() {
         let mut queue = Queue::new();
         for since in [10, 20, 30] {
-            queue.join(ticket(), Arrival { since, ..anew() });
+            queue.join(
+                ticket(),
+                Arrival {
+                    since,
+                    ..Arrival::anew()
+                },
+            );
         }
         assert!(queue.call_older(10).is_empty());
         let older = queue.call_older(21);

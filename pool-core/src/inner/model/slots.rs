@@ -16,7 +16,6 @@ use loom::thread;
 use super::model;
 use crate::config::Reuse;
 use crate::inner::capacity::Capacity;
-use crate::inner::clock::Nanos;
 use crate::inner::exchange::{
     Arrival, Exchange, Joined, Member, Refusal, Refused, Stay, WhilePaused,
 };
@@ -114,12 +113,7 @@ impl Seat {
     }
 
     fn join(&self) -> Joined<Item> {
-        let arrival = Arrival {
-            turn: None,
-            since: 0,
-            alarm_at: Nanos::MAX,
-        };
-        self.home.join(arrival, None)
+        self.home.join(Arrival::anew(), None)
     }
 
     /// Joins an exchange in which nothing is idle.
@@ -215,7 +209,7 @@ fn await_turn(stay: &Stay<Item>) -> Option<Box<Item>> {
             item.work();
             Poll::Ready(Some(item))
         }
-        Sight::Dismissed => Poll::Ready(None),
+        Sight::Dismissed | Sight::Shed => Poll::Ready(None),
         Sight::Rung | Sight::Nothing => Poll::Pending,
     }))
 }
