@@ -202,10 +202,12 @@ impl<M: Manager> Patience<'_, M> {
                 return Err(refusal);
             }
             let alarm_at = inner.alarm_for(due.first(), self.began);
+            let outlook = inner.outlook();
             let arrival = Arrival {
                 turn: *turn,
                 since: self.began,
                 alarm_at,
+                outlook,
             };
             let stay = match inner.exchange.join(arrival, inner.config.max_waiting) {
                 Joined::Served(entry) => return Ok(entry),
@@ -217,9 +219,16 @@ impl<M: Manager> Patience<'_, M> {
                         snapshot: inner.snapshot(),
                     });
                 }
-                Joined::Waiting { stay, connects } => {
+                Joined::Waiting {
+                    stay,
+                    connects,
+                    holds_back,
+                } => {
                     *turn = Some(stay.turn());
                     inner.begin_connects(connects);
+                    if let Some(outlook) = outlook.filter(|_| holds_back) {
+                        inner.look_again(outlook);
+                    }
                     stay
                 }
             };

@@ -140,10 +140,12 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
     if let Some(began) = entry.sample.end() {
         let held = between(began, inner.dial.clock.exact());
         inner.counters.usage.record_n(held, entry.sample.weight());
+        inner.pace.note_use(held);
         inner.note_return(&entry.slot.record, held);
     } else if now.saturating_sub(since) >= LONG {
         let held = between(since, now);
         inner.counters.usage.record(held);
+        inner.pace.note_use(held);
         entry.sample.count_alone();
         inner.note_return(&entry.slot.record, held);
     }

@@ -109,6 +109,7 @@ impl<M: Manager> Drop for Keeper<M> {
         // The runtime may be gone while others still use the pool from another one.
         self.inner.dial.clock.run_down();
         self.inner.host.keeper_ended();
+        self.inner.stop_holding_back();
         self.inner.exchange.wake_all();
     }
 }
@@ -157,13 +158,17 @@ impl<M: Manager> Keeper<M> {
                 Nanos::MAX
             };
             let scale_at = inner.scale(&mut scaler, now);
-            let next = sweep_at.min(watch_at).min(scale_at).min(tick_at);
+            let look_at = inner.release_connects(now);
+            let times = [sweep_at, watch_at, scale_at, look_at, tick_at];
+            let next = times.into_iter().fold(Nanos::MAX, Nanos::min);
             tokio::select! {
                 () = &mut shut_down => return,
                 () = sleep_until(clock.instant(next)) => {}
                 () = inner.host.call.notified() => {
                     let now = clock.exact();
-                    if runs_until > now || !is_paused() {
+                    let in_real_time = runs_until > now || !is_paused();
+                    inner.pace.watch(in_real_time);
+                    if in_real_time {
                         runs_until = now + nanos(RUN);
                     }
                     sweep_at = sweep_at.min(now.saturating_add(inner.limits.shortest()));

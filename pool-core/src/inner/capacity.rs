@@ -22,6 +22,8 @@ pub(crate) struct Capacity {
     pub(crate) ceiling: Option<usize>,
     /// A minimum above `min`: the load asks for it.
     pub(crate) kept_open: usize,
+    /// At most so many connects for those who wait: they will soon have been served.
+    pub(crate) restraint: Option<usize>,
     /// Whether no connect is to begin: the pool is paused.
     pub(crate) frozen: bool,
     /// Whether the last connect failed: then one at a time, paced by the backoff.
@@ -39,6 +41,7 @@ impl Capacity {
             closing: 0,
             ceiling: None,
             kept_open: 0,
+            restraint: None,
             frozen: false,
             failing: false,
         }
@@ -82,7 +85,11 @@ impl Capacity {
 
     /// Takes slots for the connects that `waiting` waiters and `min` call for now.
     pub(crate) fn plan(&mut self, waiting: usize) -> usize {
-        let for_waiters = waiting.saturating_sub(self.opening);
+        let wanted = match self.restraint {
+            Some(most) if self.live() > self.opening => waiting.min(most),
+            _ => waiting,
+        };
+        let for_waiters = wanted.saturating_sub(self.opening);
         let for_min = self.floor().saturating_sub(self.live());
         self.take(for_waiters.max(for_min))
     }
@@ -166,6 +173,21 @@ mod tests {
         c.opened();
         assert_eq!(c.plan(100), 0);
         assert_eq!(c.total(), 3);
+    }
+
+    #[test]
+    fn restraint_holds_back_what_is_for_waiters_while_anybody_can_serve_them() {
+        let mut c = Capacity::new(1, 10, 4);
+        assert_eq!(c.plan(0), 1);
+        c.opened();
+        c.restraint = Some(0);
+        assert_eq!(c.plan(5), 0);
+        c.restraint = Some(1);
+        assert_eq!((c.plan(5), c.plan(5)), (1, 0));
+        c.restraint = Some(0);
+        c.not_opened();
+        c.gone(false);
+        assert_eq!(c.plan(5), 4, "nobody is left who could");
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crossbeam_utils::CachePadded;
 use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::idle::{Homing, Settled, Shards, Taken};
+use super::pace::Outlook;
 use super::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, lock};
 pub(crate) use super::waiters::Arrival;
 use super::waiters::{Place, Queue, Sight, Ticket, Turn};
@@ -72,6 +73,19 @@ pub(crate) struct Line<T> {
     kept: Vec<Arc<Ticket<T>>>,
 }
 
+impl<T> Line<T> {
+    /// Decides anew about connects for the queue, when somebody has joined it: they are held back
+    /// from its beginning or not at all.
+    fn restrain(&mut self, outlook: Option<Outlook>) {
+        let capacity = &mut self.capacity;
+        let waiting = self.queue.len();
+        if waiting == 1 || capacity.restraint.is_some() {
+            let open = capacity.live() - capacity.opening();
+            capacity.restraint = outlook.and_then(|outlook| outlook.restraint(waiting, open));
+        }
+    }
+}
+
 /// An item that leads to the exchange it belongs to.
 pub(crate) trait Member: Sized {
     fn exchange(&self) -> &Exchange<Self>;
@@ -94,8 +108,12 @@ impl<T: Member> Homing for T {
 pub(crate) enum Joined<T> {
     /// One turned up while joining.
     Served(Box<T>),
-    /// In the queue; so many connects were planned and are to be begun.
-    Waiting { stay: Stay<T>, connects: usize },
+    /// In the queue; so many connects were planned and are to be begun, others may be held back.
+    Waiting {
+        stay: Stay<T>,
+        connects: usize,
+        holds_back: bool,
+    },
     /// The queue is as long as it may be.
     Full,
     /// The pool is paused, and nobody is to wait for that.
@@ -262,10 +280,12 @@ impl<T: Member> Exchange<T> {
         let waiting = line.queue.len();
         self.tell_waiting(&line);
         self.tally.peak_waiting.fetch_max(waiting, Relaxed);
+        line.restrain(arrival.outlook);
         let connects = line.capacity.plan(waiting);
         Joined::Waiting {
             stay: Stay { ticket, place },
             connects,
+            holds_back: line.capacity.restraint.is_some(),
         }
     }
 

@@ -28,6 +28,7 @@ pub(crate) mod leak;
 mod model;
 pub(crate) mod opener;
 pub(crate) mod overload;
+pub(crate) mod pace;
 pub(crate) mod record;
 pub(crate) mod registry;
 pub(crate) mod scaling;
@@ -52,6 +53,7 @@ use self::exchange::Exchange;
 use self::host::Host;
 use self::idle::Shards;
 use self::opener::Purpose;
+use self::pace::Pace;
 use self::record::{Phase, Record};
 use self::registry::Registry;
 use self::slow::Reports;
@@ -75,6 +77,7 @@ pub(crate) struct Inner<M: Manager> {
     /// Connections that are open.
     pub(crate) open: AtomicUsize,
     pub(crate) connecting: Connecting,
+    pub(crate) pace: Pace,
     pub(crate) host: Host,
     snapshot: SnapshotCache,
     slow_reports: Reports,
@@ -134,6 +137,7 @@ impl<M: Manager> Inner<M> {
             counters: CachePadded::new(Counters::new()),
             open: AtomicUsize::new(0),
             connecting: Connecting::new(&config),
+            pace: Pace::new(),
             host: Host::default(),
             snapshot: SnapshotCache::default(),
             slow_reports: Reports::default(),

@@ -210,6 +210,7 @@ impl<M: Manager> Inner<M> {
             entry.slot.record.set_interrupter(interrupter);
         }
         inner.counters.connect.record(took);
+        inner.pace.note_connect(took);
         count(&inner.counters.connects);
         let connection = entry.slot.record.id;
         tracing::debug!(pool = %inner.name, connection, ?took, "connection opened");

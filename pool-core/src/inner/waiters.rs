@@ -18,6 +18,7 @@ use std::task::{Context, Waker};
 
 use super::berth::Berth;
 use super::clock::Nanos;
+use super::pace::Outlook;
 use super::sync::{Arc, Mutex, lock};
 
 /// One waiter.
@@ -144,6 +145,8 @@ pub(crate) struct Arrival {
     pub(crate) since: Nanos,
     /// When the waiter wants to be woken; `Nanos::MAX` for never.
     pub(crate) alarm_at: Nanos,
+    /// What is to be expected of the queue.
+    pub(crate) outlook: Option<Outlook>,
 }
 
 #[cfg(test)]
@@ -154,6 +157,7 @@ impl Arrival {
             turn: None,
             since: 0,
             alarm_at: Nanos::MAX,
+            outlook: None,
         }
     }
 }
@@ -225,6 +229,7 @@ impl<T> Queue<T> {
             turn,
             since,
             alarm_at,
+            ..
         } = arrival;
         self.next_alarm = self.next_alarm.min(alarm_at);
         self.stays += 1;

@@ -4,6 +4,7 @@
 #[path = "../common/lines.rs"]
 mod lines;
 
+mod bursts;
 mod by_hand;
 mod callers;
 mod generations;

@@ -119,7 +119,7 @@ impl Seat {
     /// Joins an exchange in which nothing is idle.
     fn stand_in_line(&self) -> Stay<Item> {
         match self.join() {
-            Joined::Waiting { stay, connects } => {
+            Joined::Waiting { stay, connects, .. } => {
                 Self::open_planned(&self.home, &self.ledger, connects);
                 stay
             }
@@ -137,7 +137,7 @@ impl Seat {
             Joined::Served(item) => Some(item),
             Joined::Closed => None,
             Joined::Full | Joined::Paused => panic!("the queue has no limit and is open"),
-            Joined::Waiting { stay, connects } => {
+            Joined::Waiting { stay, connects, .. } => {
                 Self::open_planned(&self.home, &self.ledger, connects);
                 await_turn(&stay)
             }
