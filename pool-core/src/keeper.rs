@@ -86,6 +86,7 @@ impl<M: Manager> Inner<M> {
         if self.is_shut_down() || !self.host.settle() {
             return;
         }
+        self.pace.watch(!is_paused());
         let keeper = Keeper {
             inner: Arc::clone(self),
             pings: Arc::default(),

@@ -42,8 +42,8 @@ impl<M: Manager> Inner<M> {
             reason,
             utilisation,
         } = step;
-        let utilisation = format_args!("{:.0} %", utilisation * 100.0);
-        tracing::info!(pool = %self.name, from, to, %reason, %utilisation, "scaled");
+        let percent = (utilisation * 100.0).round();
+        tracing::info!(pool = %self.name, from, to, %reason, utilisation = %format_args!("{percent} %"), "scaled");
         let ((), connects) = self.exchange.with_capacity(|c| c.kept_open = to);
         self.begin_connects(connects);
         if to < from {
