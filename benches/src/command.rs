@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::backend::Workload;
 use crate::backend::memory::Memory;
+use crate::backend::mysql::MySql;
 use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;
 use crate::baseline::{compare, report_of};
@@ -119,7 +120,13 @@ async fn scenario(plan: &Plan) -> Result<Report, Failure> {
             )
             .await
         }
-        unavailable @ Backend::Mysql => Err(PlanError::Unavailable(unavailable).into()),
+        Backend::Mysql => {
+            on(
+                plan,
+                MySql::prepare(plan.url.as_deref(), plan.max_size).await?,
+            )
+            .await
+        }
     }
 }
 

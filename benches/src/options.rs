@@ -150,7 +150,7 @@ pub enum Backend {
     Memory,
     /// PostgreSQL: a throw-away server, or yours by --url
     Postgres,
-    /// MySQL or MariaDB; not available yet
+    /// MariaDB or MySQL: a throw-away server, or yours by --url
     Mysql,
 }
 

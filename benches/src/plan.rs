@@ -43,9 +43,6 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// The backend is named in the contract and not built yet.
-    #[error("--backend {0} is not available yet; available: sqlite, postgres, memory")]
-    Unavailable(Backend),
     /// All connections are to be held at once, and the pool may not open that many.
     #[error(
         "--max-size ({max_size}) is below --connections ({connections}): they could never all be \
@@ -69,10 +66,8 @@ impl Plan {
     ///
     /// When the options contradict one another or want what is not there.
     pub fn new(scenario: Scenario, options: &Options) -> Result<Self, PlanError> {
-        match options.backend {
-            Backend::Memory if options.url.is_some() => return Err(PlanError::UrlWithoutServer),
-            Backend::Sqlite | Backend::Postgres | Backend::Memory => {}
-            unavailable @ Backend::Mysql => return Err(PlanError::Unavailable(unavailable)),
+        if options.backend == Backend::Memory && options.url.is_some() {
+            return Err(PlanError::UrlWithoutServer);
         }
         let connections = options
             .connections
@@ -227,17 +222,6 @@ mod tests {
                 max_size: 5,
                 connections: 10
             }
-        );
-    }
-
-    #[test]
-    fn a_backend_that_is_not_there_is_refused_with_those_that_are() {
-        let message = plan(Scenario::Basic, &["--backend", "mysql"])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("mysql") && message.contains("sqlite, postgres"),
-            "{message}"
         );
     }
 }

@@ -54,6 +54,9 @@ pub struct Report {
     /// Resident memory with all connections open and used, less that before, for each: the client's
     /// side. `null` where the system does not tell.
     pub bytes_per_connection: Option<u64>,
+    /// The same of a throw-away server: its processes' share of the machine's memory. `null` for the
+    /// user's own, and where there is no server.
+    pub server_bytes_per_connection: Option<u64>,
     /// The most memory the process had during the scenario.
     pub rss_peak_bytes: Option<u64>,
     /// Requests of the task that was served least and of that served most; `null` for the basic
@@ -197,6 +200,7 @@ pub(crate) mod tests {
             query_ns: summary,
             connect_ms: summary,
             bytes_per_connection: Some(100_000),
+            server_bytes_per_connection: None,
             rss_peak_bytes: Some(10_000_000),
             served: Some(Served { least: 9, most: 11 }),
             phases: Vec::new(),
@@ -241,6 +245,7 @@ pub(crate) mod tests {
             "query_ns",
             "connect_ms",
             "bytes_per_connection",
+            "server_bytes_per_connection",
             "rss_peak_bytes",
             "served",
             "phases",

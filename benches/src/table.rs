@@ -57,6 +57,10 @@ pub fn render(report: &Report) -> String {
         ),
         ("descriptors before/held/after", descriptors(report)),
         ("memory per connection", bytes(report.bytes_per_connection)),
+        (
+            "  of the server's",
+            bytes(report.server_bytes_per_connection),
+        ),
         ("memory of the process, peak", bytes(report.rss_peak_bytes)),
     ];
     for (name, value) in counts {

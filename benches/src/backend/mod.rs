@@ -1,6 +1,7 @@
 //! What the connections lead to: each backend is a [`Workload`], and the engine knows no more of it.
 
 pub mod memory;
+pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 
@@ -37,6 +38,11 @@ pub trait Workload: Send + Sync + 'static {
 
     /// Descriptors a connection takes.
     fn descriptors_per_connection(&self) -> usize;
+
+    /// Memory of a throw-away server, in bytes; `None` where there is none to look into.
+    fn server_memory(&self) -> Option<u64> {
+        None
+    }
 
     /// What it is, for the report.
     fn server(&self) -> Server;

@@ -49,6 +49,7 @@ pub async fn run<W: Workload>(plan: &Plan, workload: &Arc<W>) -> Result<Report, 
         ..Audit::default()
     };
     let resident_before = footprint::resident_bytes();
+    let server_before = workload.server_memory();
     let pool = pool(plan, workload)?;
     let recorder = Arc::new(Recorder::new());
 
@@ -63,7 +64,11 @@ pub async fn run<W: Workload>(plan: &Plan, workload: &Arc<W>) -> Result<Report, 
     )
     .await;
     let mut run = Run::new(&held);
-    run.bytes_per_connection = per_connection(resident_before, held.connections.len());
+    let connections = held.connections.len();
+    run.bytes_per_connection =
+        per_connection(resident_before, footprint::resident_bytes(), connections);
+    run.server_bytes_per_connection =
+        per_connection(server_before, workload.server_memory(), connections);
     run.open_peak = pool.stats().total;
     audit.backend_open_while_held = workload.open_now();
     audit.descriptors_while_held = footprint::open_descriptors();
@@ -119,6 +124,7 @@ struct Run {
     held_peak: usize,
     open_peak: usize,
     bytes_per_connection: Option<u64>,
+    server_bytes_per_connection: Option<u64>,
     phases: Vec<Phase>,
     measured: Measured,
     checkouts: u64,
@@ -135,6 +141,7 @@ impl Run {
             held_peak: held.connections.len(),
             open_peak: 0,
             bytes_per_connection: None,
+            server_bytes_per_connection: None,
             phases: vec![Phase {
                 name: "open",
                 seconds,
@@ -200,6 +207,7 @@ impl Run {
             query_ns: self.measured.query.summary_ns(),
             connect_ms,
             bytes_per_connection: self.bytes_per_connection,
+            server_bytes_per_connection: self.server_bytes_per_connection,
             rss_peak_bytes: footprint::resident_peak_bytes(),
             served: self.served,
             phases: self.phases,
@@ -216,8 +224,8 @@ impl Run {
 }
 
 /// Memory that came with the connections, for each; the rest of the process is older than they.
-fn per_connection(before: Option<u64>, connections: usize) -> Option<u64> {
-    let grown = footprint::resident_bytes()?.saturating_sub(before?);
+fn per_connection(before: Option<u64>, after: Option<u64>, connections: usize) -> Option<u64> {
+    let grown = after?.saturating_sub(before?);
     grown.checked_div(connections as u64)
 }
 
