@@ -1,12 +1,15 @@
 //! Where the server is, and how each session is set up.
 
 use std::fmt::{self, Write as _};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use tokio_postgres::config::{Host, SslMode};
+use percent_encoding::percent_decode_str;
+use tokio_postgres::config::{self, Host};
 
 use crate::error::PgError;
+use crate::tls::{SslMode, Tls};
 
 /// A server, a database and the settings of the sessions there.
 ///
@@ -20,6 +23,7 @@ pub struct PgConfig {
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) session: Vec<(String, String)>,
     pub(crate) recycle: Recycle,
+    pub(crate) tls: Tls,
 }
 
 /// When a returned connection is given a fresh session.
@@ -47,6 +51,36 @@ impl PgConfig {
         self
     }
 
+    /// Whether and how the way to the server is encrypted; [`SslMode::Prefer`] by default. Needs the
+    /// feature `rustls`.
+    ///
+    /// In a URL `sslmode=verify-full`.
+    pub fn ssl_mode(mut self, mode: SslMode) -> Self {
+        self.tls.mode = mode;
+        self
+    }
+
+    /// A PEM file of the authorities that are trusted, in place of those that Mozilla trusts.
+    ///
+    /// In a URL `sslrootcert=/etc/ssl/db-ca.pem`.
+    pub fn ssl_root_certificate(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls.root = Some(file.into());
+        self
+    }
+
+    /// PEM files of the certificate shown to the server and of its key.
+    ///
+    /// In a URL `sslcert=…&sslkey=…`.
+    pub fn ssl_client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.tls.certificate = Some(certificate.into());
+        self.tls.key = Some(key.into());
+        self
+    }
+
     /// When a returned connection is given a fresh session.
     pub fn recycle(mut self, recycle: Recycle) -> Self {
         self.recycle = recycle;
@@ -71,6 +105,8 @@ impl PgConfig {
         if !options.is_empty() {
             driver.options(options.trim());
         }
+        // The stream the driver gets is encrypted already, or is not to be.
+        driver.ssl_mode(config::SslMode::Disable);
         if driver.get_application_name().is_none() {
             driver.application_name("pool-postgres");
         }
@@ -97,22 +133,25 @@ impl PgConfig {
             .unwrap_or_default();
         name + "/" + database
     }
-
-    pub(crate) fn check(&self) -> Result<(), PgError> {
-        match self.driver.get_ssl_mode() {
-            SslMode::Disable | SslMode::Prefer => Ok(()),
-            _ => Err(PgError::TlsUnsupported),
-        }
-    }
 }
 
 impl From<tokio_postgres::Config> for PgConfig {
     fn from(driver: tokio_postgres::Config) -> Self {
+        let tls = Tls {
+            mode: match driver.get_ssl_mode() {
+                config::SslMode::Disable => SslMode::Disable,
+                config::SslMode::Prefer => SslMode::Prefer,
+                // Whatever else the driver may learn to ask for is no less than that.
+                _ => SslMode::Require,
+            },
+            ..Tls::default()
+        };
         Self {
             driver,
             statement_timeout: Some(Duration::from_secs(60)),
             session: Vec::new(),
             recycle: Recycle::default(),
+            tls,
         }
     }
 }
@@ -121,25 +160,72 @@ impl FromStr for PgConfig {
     type Err = PgError;
 
     fn from_str(text: &str) -> Result<Self, PgError> {
-        let driver: tokio_postgres::Config = without_pool_settings(text).parse()?;
-        Ok(driver.into())
+        let (for_driver, own) = split(text);
+        let driver: tokio_postgres::Config = for_driver.parse()?;
+        let mut config = Self::from(driver);
+        for (name, value) in own {
+            config.set(name, value)?;
+        }
+        if config.tls.certificate.is_some() != config.tls.key.is_some() {
+            return Err(PgError::Setting {
+                setting: "sslcert",
+                value: format!("{:?}", config.tls.certificate),
+                rule: "and sslkey are given together or not at all",
+            });
+        }
+        Ok(config)
     }
 }
 
-/// The URL without the parameters that are the pool's.
-fn without_pool_settings(url: &str) -> String {
-    let Some((server, query)) = url.split_once('?') else {
-        return url.to_owned();
-    };
-    let kept: Vec<_> = query
-        .split('&')
-        .filter(|part| !part.starts_with("pool_"))
-        .collect();
-    if kept.is_empty() {
-        server.to_owned()
-    } else {
-        format!("{server}?{}", kept.join("&"))
+impl PgConfig {
+    /// Takes a parameter that is not the driver's; the pool's are passed over.
+    fn set(&mut self, name: &str, value: &str) -> Result<(), PgError> {
+        let value = percent_decode_str(value).decode_utf8_lossy();
+        let file = || Some(PathBuf::from(value.as_ref()));
+        match name {
+            "sslmode" => {
+                self.tls.mode = value.parse().map_err(|()| PgError::Setting {
+                    setting: "sslmode",
+                    value: value.to_string(),
+                    rule: "must be disable, prefer, require, verify-ca or verify-full",
+                })?;
+            }
+            "sslrootcert" => self.tls.root = file(),
+            "sslcert" => self.tls.certificate = file(),
+            "sslkey" => self.tls.key = file(),
+            _ => {}
+        }
+        Ok(())
     }
+}
+
+/// What the driver understands, and the parameters it does not.
+fn split(text: &str) -> (String, Vec<(&str, &str)>) {
+    const OWN: [&str; 4] = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
+    let mut own = Vec::new();
+    let is_url = text.contains("://");
+    let (server, parameters) = match text.split_once('?') {
+        Some((server, query)) if is_url => (Some(server), query),
+        _ if is_url => return (text.to_owned(), own),
+        _ => (None, text),
+    };
+    let separator = if is_url { "&" } else { " " };
+    let mut others = Vec::new();
+    for part in parameters.split(separator) {
+        match part.split_once('=') {
+            Some((name, value)) if name.starts_with("pool_") || OWN.contains(&name) => {
+                own.push((name, value));
+            }
+            _ => others.push(part),
+        }
+    }
+    let others = others.join(separator);
+    let for_driver = match server {
+        Some(server) if others.is_empty() => server.to_owned(),
+        Some(server) => format!("{server}?{others}"),
+        None => others,
+    };
+    (for_driver, own)
 }
 
 impl fmt::Debug for PgConfig {
@@ -150,6 +236,7 @@ impl fmt::Debug for PgConfig {
             .field("statement_timeout", &self.statement_timeout)
             .field("session", &self.session)
             .field("recycle", &self.recycle)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
@@ -157,6 +244,7 @@ impl fmt::Debug for PgConfig {
 #[cfg(test)]
 mod tests {
     use super::PgConfig;
+    use crate::tls::SslMode;
 
     #[test]
     fn nothing_that_is_printed_shows_the_password() {
@@ -183,5 +271,33 @@ mod tests {
                 .parse::<PgConfig>()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn the_way_is_encrypted_as_libpq_would_be_told() {
+        let url = "postgres://app@db/orders?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem";
+        let config: PgConfig = url.parse().unwrap();
+        assert_eq!(config.tls.mode, SslMode::VerifyFull);
+        assert_eq!(config.tls.root.unwrap().to_str(), Some("/etc/ca.pem"));
+        let pairs = "host=db user=app sslmode=disable password='a  b'";
+        let config: PgConfig = pairs.parse().unwrap();
+        assert_eq!(config.tls.mode, SslMode::Disable);
+        assert_eq!(config.driver.get_password(), Some(&b"a  b"[..]));
+        let config: PgConfig = "host=db user=app".parse().unwrap();
+        assert_eq!(config.tls.mode, SslMode::Prefer);
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_named_with_it() {
+        for (parameters, says) in [
+            ("sslmode=full", "sslmode (full) must be disable"),
+            ("sslcert=/x.pem", "sslkey are given together"),
+            ("ssl_mode=require", "ssl_mode"),
+        ] {
+            let error = format!("postgres://db/app?{parameters}")
+                .parse::<PgConfig>()
+                .unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
     }
 }

@@ -2,21 +2,16 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use pool_core::{Condition, Interrupter};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
-use tokio_postgres::config::Host;
-use tokio_postgres::{CancelToken, Client, NoTls};
+use tokio_postgres::{Client, NoTls};
 
 use crate::error::PgError;
+use crate::target::Target;
 use crate::wire::{Session, Watched};
 
 /// A connection to PostgreSQL; it dereferences to [`tokio_postgres::Client`].
@@ -25,7 +20,7 @@ pub struct PgConnection {
     /// Drives the connection; ends after the client is dropped and its farewell is sent.
     driver: JoinHandle<()>,
     session: Arc<Session>,
-    address: Address,
+    target: Target,
     reset_is_wanted: bool,
     /// How many requests had been sent when the session was last known to be fresh.
     fresh_at: u64,
@@ -33,16 +28,10 @@ pub struct PgConnection {
 
 impl PgConnection {
     pub(crate) async fn open(
-        address: Address,
+        target: Target,
         startup: &tokio_postgres::Config,
     ) -> Result<Self, PgError> {
-        let stream = address
-            .connect()
-            .await
-            .map_err(|error| PgError::Unreachable {
-                address: address.to_string(),
-                error,
-            })?;
+        let stream = target.connect().await?;
         let session = Arc::new(Session::default());
         let watched = Watched::new(stream, Arc::clone(&session));
         let (client, connection) = startup.connect_raw(watched, NoTls).await?;
@@ -62,7 +51,7 @@ impl PgConnection {
             client,
             driver,
             session,
-            address,
+            target,
             reset_is_wanted: false,
             fresh_at,
         })
@@ -108,7 +97,7 @@ impl PgConnection {
     pub(crate) async fn reset(&mut self, always: bool) -> Result<(), PgError> {
         if self.session.is_busy() {
             // Whatever runs has no reader any more. Its end is the next answer's beginning.
-            self.address.cancel(&self.client.cancel_token()).await;
+            self.target.cancel(&self.client.cancel_token()).await;
             let _cancelled = self.client.simple_query("").await;
         }
         if self.session.is_in_transaction() {
@@ -137,15 +126,15 @@ impl PgConnection {
     }
 
     pub(crate) fn interrupter(&self) -> Interrupter {
-        let (token, address) = (self.client.cancel_token(), self.address.clone());
+        let (token, target) = (self.client.cancel_token(), self.target.clone());
         Interrupter::new(move || {
-            let (token, address) = (token.clone(), address.clone());
-            async move { address.cancel(&token).await }
+            let (token, target) = (token.clone(), target.clone());
+            async move { target.cancel(&token).await }
         })
     }
 
-    pub(crate) fn address(&self) -> &Address {
-        &self.address
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 }
 
@@ -182,97 +171,8 @@ impl DerefMut for PgConnection {
 impl fmt::Debug for PgConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgConnection")
-            .field("address", &self.address.to_string())
+            .field("address", &self.target.to_string())
             .field("session", &self.session)
             .finish_non_exhaustive()
-    }
-}
-
-/// One host to connect to.
-#[derive(Debug, Clone)]
-pub(crate) enum Address {
-    Tcp(String, u16),
-    Unix(PathBuf),
-}
-
-impl Address {
-    pub(crate) fn new(host: &Host, port: u16) -> Self {
-        match host {
-            Host::Tcp(host) => Self::Tcp(host.clone(), port),
-            Host::Unix(folder) => Self::Unix(folder.join(format!(".s.PGSQL.{port}"))),
-        }
-    }
-
-    async fn connect(&self) -> io::Result<Stream> {
-        match self {
-            Self::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
-            }
-            Self::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        }
-    }
-
-    /// Asks the server to cancel what runs on a connection; nobody is told whether it did.
-    async fn cancel(&self, token: &CancelToken) {
-        if let Ok(stream) = self.connect().await {
-            let _asked = token.cancel_query_raw(stream, NoTls).await;
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Self::Unix(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// Either kind of socket.
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

@@ -30,9 +30,38 @@ pub enum PgError {
     /// The server or the driver said no.
     #[error("{}", describe(.0))]
     Driver(#[from] tokio_postgres::Error),
-    /// The URL asks for TLS.
-    #[error("sslmode asks for TLS, which this crate cannot do yet")]
+    /// TLS is asked for, and this build has none.
+    #[error("sslmode asks for TLS: build pool-postgres with the feature `rustls`")]
     TlsUnsupported,
+    /// TLS is asked for, and the server has none.
+    #[error("{address} does not speak TLS, and sslmode asks for it")]
+    #[non_exhaustive]
+    TlsRefused {
+        /// The server.
+        address: String,
+    },
+    /// The encryption could not begin: a certificate that nobody trusts, of another host, or a file
+    /// that cannot be read.
+    #[error("no TLS with {address}: {error} (check sslmode, sslrootcert, sslcert and sslkey)")]
+    #[non_exhaustive]
+    Tls {
+        /// The server.
+        address: String,
+        /// Why not.
+        #[source]
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A parameter of the URL breaks its rule.
+    #[error("{setting} ({value}) {rule}")]
+    #[non_exhaustive]
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// What it was to be.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
     /// A recycled connection is still in a transaction.
     #[error("the session could not be brought back to a fresh state")]
     StillDirty,
@@ -70,8 +99,8 @@ impl PgError {
         match self {
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::ReadOnly { .. } => ErrorKind::ReadOnly,
-            Self::TlsUnsupported => ErrorKind::Tls,
-            Self::StillDirty => ErrorKind::Other,
+            Self::TlsUnsupported | Self::TlsRefused { .. } | Self::Tls { .. } => ErrorKind::Tls,
+            Self::StillDirty | Self::Setting { .. } => ErrorKind::Other,
             Self::Driver(error) => kind_of(error),
         }
     }

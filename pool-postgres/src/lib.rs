@@ -41,10 +41,16 @@
 //! | connecting and logging in | `connect_timeout` of the pool | 10 s |
 //! | one statement | [`statement_timeout`](PgConfig::statement_timeout) | 60 s, by the server |
 //!
+//! # TLS
+//!
+//! With the feature `rustls` (provider `ring`), in libpq's words: `sslmode` `disable`, `prefer` (the
+//! default), `require`, `verify-ca`, `verify-full`; `sslrootcert`, without it the authorities that
+//! Mozilla trusts; `sslcert` and `sslkey`. The files are read at each connect. Cancel requests take
+//! the same way. Across a network that is not yours only `verify-full` keeps others out.
+//!
 //! # Not here yet
 //!
-//! TLS (`sslmode=require` is refused with an error), a cache of prepared statements, and passwords
-//! that are asked for at each connect.
+//! A cache of prepared statements, passwords that are asked for at each connect, and channel binding.
 
 #![forbid(unsafe_code)]
 
@@ -52,6 +58,8 @@ mod config;
 mod connection;
 mod error;
 mod manager;
+mod target;
+mod tls;
 mod wire;
 
 pub use config::{PgConfig, Recycle};
@@ -59,6 +67,7 @@ pub use connection::PgConnection;
 pub use error::{ErrorKind, PgError};
 pub use manager::PgManager;
 pub use pool_core;
+pub use tls::SslMode;
 pub use tokio_postgres;
 
 /// A pool of PostgreSQL connections.

@@ -2,19 +2,23 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use pool_core::{Condition, Interrupter, Manager, Severity};
 use tokio_postgres::config::TargetSessionAttrs;
 
 use crate::config::{PgConfig, Recycle};
-use crate::connection::{Address, PgConnection};
+use crate::connection::PgConnection;
 use crate::error::PgError;
+use crate::target::Target;
+use crate::tls::Tls;
 
 /// Opens, checks and resets connections to one PostgreSQL database.
 #[derive(Clone)]
 pub struct PgManager {
     config: PgConfig,
     startup: tokio_postgres::Config,
+    tls: Arc<Tls>,
     name: String,
 }
 
@@ -23,6 +27,7 @@ impl PgManager {
     pub fn new(config: PgConfig) -> Self {
         Self {
             startup: config.startup(),
+            tls: Arc::new(config.tls.clone()),
             name: config.name(),
             config,
         }
@@ -37,7 +42,7 @@ impl PgManager {
         url.parse().map(Self::new)
     }
 
-    fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
+    fn targets(&self) -> impl Iterator<Item = Target> + '_ {
         let ports = self.startup.get_ports();
         self.startup
             .get_hosts()
@@ -45,7 +50,7 @@ impl PgManager {
             .enumerate()
             .map(move |(place, host)| {
                 let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
-                Address::new(host, port)
+                Target::new(host, port, &self.tls)
             })
     }
 
@@ -74,14 +79,13 @@ impl Manager for PgManager {
     type Error = PgError;
 
     async fn connect(&self) -> Result<PgConnection, PgError> {
-        self.config.check()?;
         let mut failed = None;
-        for address in self.addresses() {
-            match PgConnection::open(address, &self.startup).await {
+        for target in self.targets() {
+            match PgConnection::open(target, &self.startup).await {
                 Ok(conn) if self.is_wanted(&conn).await? => return Ok(conn),
                 Ok(conn) => {
                     failed = Some(PgError::ReadOnly {
-                        address: conn.address().to_string(),
+                        address: conn.target().to_string(),
                     });
                 }
                 // Another host will say the same to this user.

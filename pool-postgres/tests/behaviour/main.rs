@@ -6,6 +6,8 @@ mod conformance;
 mod outages;
 mod returns;
 mod sessions;
+#[cfg(feature = "rustls")]
+mod tls;
 mod troubles;
 
 use std::future::Future;

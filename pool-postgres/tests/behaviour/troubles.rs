@@ -83,9 +83,3 @@ async fn a_second_host_is_taken_when_the_first_is_not_there() {
     let url = server.url().replace("127.0.0.1", "127.0.0.1:1,127.0.0.1");
     PgManager::new(config(&url)).connect().await.unwrap();
 }
-
-#[tokio::test]
-async fn tls_that_cannot_be_had_is_refused_rather_than_left_out() {
-    let error = trouble("postgres://app@127.0.0.1/app?sslmode=require").await;
-    assert_eq!(error.kind(), ErrorKind::Tls);
-}

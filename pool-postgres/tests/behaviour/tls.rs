@@ -1,0 +1,126 @@
+//! Encrypted connections, on a server with a certificate of an authority of its own.
+
+use pool_postgres::pool_core::{Manager, Severity};
+use pool_postgres::{ErrorKind, PgConfig, PgError, PgManager, SslMode};
+use pool_servers::{Postgres, Server};
+
+use crate::{config, server, soon, text};
+
+const IS_ENCRYPTED: &str = "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+
+async fn encrypting() -> Server {
+    Postgres::new().tls().start_async().await.unwrap()
+}
+
+/// Connects, and says whether the server sees an encrypted connection.
+async fn is_encrypted(config: PgConfig) -> Result<bool, PgError> {
+    let manager = PgManager::new(config);
+    let conn = soon(manager.connect()).await?;
+    let answer = soon(text(&conn, IS_ENCRYPTED)).await;
+    soon(manager.close(conn)).await;
+    Ok(answer == "true")
+}
+
+#[tokio::test]
+async fn a_way_is_encrypted_unless_it_is_not_to_be() {
+    let server = encrypting().await;
+    let authority = server.certificates().unwrap().authority();
+    let config = |mode| config(&server.url()).ssl_mode(mode);
+    assert!(!is_encrypted(config(SslMode::Disable)).await.unwrap());
+    assert!(is_encrypted(config(SslMode::Prefer)).await.unwrap());
+    assert!(is_encrypted(config(SslMode::Require)).await.unwrap());
+    for mode in [SslMode::VerifyCa, SslMode::VerifyFull] {
+        let trusting = config(mode).ssl_root_certificate(&authority);
+        assert!(is_encrypted(trusting).await.unwrap(), "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_nobody_vouches_for_is_refused_and_final() {
+    let server = encrypting().await;
+    let others = encrypting().await;
+    let authority = others.certificates().unwrap().authority();
+    for mode in [SslMode::Require, SslMode::VerifyCa, SslMode::VerifyFull] {
+        let wary = config(&server.url()).ssl_mode(mode);
+        let manager = PgManager::new(wary.ssl_root_certificate(&authority));
+        let error = soon(manager.connect()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert_eq!(manager.severity(&error), Severity::Permanent);
+    }
+    let by_mozilla = config(&server.url()).ssl_mode(SslMode::VerifyFull);
+    let error = is_encrypted(by_mozilla).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+}
+
+#[tokio::test]
+async fn another_hosts_certificate_is_refused_where_the_name_counts() {
+    let server = Postgres::new()
+        .tls()
+        .setting("listen_addresses", "127.0.0.1,127.0.0.2")
+        .access("host all all 127.0.0.2/32 trust")
+        .start_async()
+        .await
+        .unwrap();
+    let authority = server.certificates().unwrap().authority();
+    let elsewhere = server.url().replace("127.0.0.1", "127.0.0.2");
+    let config = |mode| {
+        let config = config(&elsewhere).ssl_mode(mode);
+        config.ssl_root_certificate(&authority)
+    };
+    let error = is_encrypted(config(SslMode::VerifyFull)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(is_encrypted(config(SslMode::VerifyCa)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_server_without_encryption_is_told_as_that() {
+    let server = server().await;
+    let config = |mode| config(&server.url()).ssl_mode(mode);
+    assert!(!is_encrypted(config(SslMode::Prefer)).await.unwrap());
+    let error = is_encrypted(config(SslMode::Require)).await.unwrap_err();
+    assert!(matches!(error, PgError::TlsRefused { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Tls);
+}
+
+#[tokio::test]
+async fn a_client_shows_its_certificate_where_the_server_wants_it() {
+    let server = Postgres::new()
+        .tls()
+        .access("hostssl all app 127.0.0.1/32 cert")
+        .start_async()
+        .await
+        .unwrap();
+    server.query("CREATE ROLE app LOGIN").unwrap();
+    let certificates = server.certificates().unwrap();
+    let url = format!("postgres://app@{}/postgres", server.address());
+    let bare = config(&url)
+        .ssl_mode(SslMode::VerifyFull)
+        .ssl_root_certificate(certificates.authority());
+    let error = is_encrypted(bare.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    let known = bare.ssl_client_certificate(certificates.client(), certificates.client_key());
+    assert!(is_encrypted(known).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_was_left_behind_is_seen_below_the_encryption_too() {
+    let server = encrypting().await;
+    let manager = PgManager::new(config(&server.url()).ssl_mode(SslMode::Require));
+    let mut conn = soon(manager.connect()).await.unwrap();
+    soon(conn.batch_execute("BEGIN")).await.unwrap();
+    soon(manager.recycle(&mut conn)).await.unwrap();
+    let interrupter = manager.interrupter(&conn).unwrap();
+    let sleeping = conn.simple_query("SELECT pg_sleep(60)");
+    let cancelling = async {
+        crate::until(|| {
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' \
+                       AND pid <> pg_backend_pid()";
+            server.query(sql).unwrap()[0][0].as_deref() == Some("1")
+        })
+        .await;
+        interrupter.interrupt().await;
+    };
+    let (slept, ()) = soon(async { tokio::join!(sleeping, cancelling) }).await;
+    let cancelled = pool_postgres::tokio_postgres::error::SqlState::QUERY_CANCELED;
+    assert_eq!(slept.unwrap_err().code(), Some(&cancelled));
+}
