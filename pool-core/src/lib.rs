@@ -150,4 +150,4 @@ pub use policy::breaker::BreakerState;
 pub use policy::scaler::ScaleReason;
 pub use pool::Pool;
 pub use registry::{AnyPool, Pools, PoolsHealth};
-pub use stats::{CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats};
+pub use stats::{Buckets, CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats};
