@@ -120,6 +120,7 @@ mod close;
 mod config;
 mod duration;
 mod error;
+pub mod export;
 mod guard;
 mod health;
 mod inner;
