@@ -110,7 +110,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `serde`: [`PoolConfig`] and [`Stats`]. `testing`: the scripted mock
+//! None is on by default. `serde`: [`PoolConfig`] and [`Stats`]. `opentelemetry`: statistics by the
+//! names of its conventions. `testing`: the scripted mock
 //! manager and the conformance kit.
 
 mod acquire;

@@ -1,6 +1,8 @@
 //! What monitoring systems are told, as they understand it.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod prometheus;
 mod real_prometheus;
 
