@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics,
+};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 
 use crate::pools;
@@ -51,9 +53,9 @@ async fn an_sdk_collects_the_names_units_and_values_of_the_conventions() {
 
     provider.force_flush().unwrap();
     let told = told.get_finished_metrics().unwrap();
-    let scopes = told.iter().flat_map(|told| told.scope_metrics());
+    let scopes = told.iter().flat_map(ResourceMetrics::scope_metrics);
     let values: BTreeMap<_, _> = scopes
-        .flat_map(|scope| scope.metrics())
+        .flat_map(ScopeMetrics::metrics)
         .flat_map(of_orders)
         .collect();
     let values: Vec<_> = values
