@@ -1,6 +1,13 @@
 //! What monitoring systems are told, as they understand it.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+#[cfg(feature = "dashboard")]
+mod actions;
+#[cfg(feature = "dashboard")]
+mod browser;
+#[cfg(feature = "dashboard")]
+mod dashboard;
+mod http;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
 mod prometheus;

@@ -3,19 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pool_core::Pools;
 use pool_core::export::prometheus;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::pools;
+use crate::{http, pools};
 
 #[tokio::test]
 async fn a_real_prometheus_reads_the_values_and_the_types() {
     let (pools, held) = pools().await;
-    let page = serve(pools).await;
+    let metrics = axum::routing::get(move || async move {
+        let kind = [("content-type", prometheus::CONTENT_TYPE)];
+        (kind, prometheus::render(&pools))
+    });
+    let page = http::serve(axum::Router::new().route("/metrics", metrics)).await;
     let (server, _running) = start(page).await;
 
     let acquired = until_told(server, "db_pool_acquired_total", "orders").await;
@@ -41,19 +43,6 @@ async fn a_real_prometheus_reads_the_values_and_the_types() {
         assert_eq!(named.next().unwrap()["type"], kind);
     }
     drop(held);
-}
-
-/// Serves the page to whoever asks.
-async fn serve(pools: Pools) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let metrics = axum::routing::get(move || async move {
-        let kind = [("content-type", prometheus::CONTENT_TYPE)];
-        (kind, prometheus::render(&pools))
-    });
-    let router = axum::Router::new().route("/metrics", metrics);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
 }
 
 /// A Prometheus that scrapes the page each 100 ms; it ends and its files go with what is returned.
@@ -110,11 +99,6 @@ async fn until_told(server: SocketAddr, query: &str, pool: &str) -> String {
 
 /// The JSON at a path; nothing while the server is not ready.
 async fn get(server: SocketAddr, path: &str) -> Value {
-    let mut stream = TcpStream::connect(server).await.unwrap();
-    let request = format!("GET {path} HTTP/1.0\r\nhost: {server}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    serde_json::from_str(body).unwrap_or_default()
+    let (_, body) = http::get(server, path).await;
+    serde_json::from_str(&body).unwrap_or_default()
 }
