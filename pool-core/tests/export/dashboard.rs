@@ -15,11 +15,11 @@ async fn each_endpoint_says_how_the_pools_are() {
     let nested = Router::new().nest("/pools", Dashboard::new(&pools).router());
     let server = http::serve(nested).await;
 
-    let (status, stats) = http::get(server, "/pools/api/stats").await;
-    let stats: Value = serde_json::from_str(&stats).unwrap();
+    let (status, view) = http::get(server, "/pools/api/stats").await;
+    let view: Value = serde_json::from_str(&view).unwrap();
     assert_eq!(status, 200);
-    assert_eq!(stats["actions"], false);
-    let orders = &stats["pools"][1];
+    assert_eq!(view["actions"], false);
+    let orders = &view["pools"][1];
     assert_eq!(orders["name"], "orders");
     let told: Stats = serde_json::from_value(orders["stats"].clone()).unwrap();
     assert_eq!((told.active, told.idle, told.acquired), (1, 1, 2));

@@ -5,7 +5,7 @@
 //! | `/` | the page; it loads nothing from elsewhere |
 //! | `/health` | 200 and the health of each pool: the process lives, whatever its databases do |
 //! | `/ready` | the same, with 503 while a pool is unhealthy |
-//! | `/metrics` | [`prometheus`](super::prometheus) |
+//! | `/metrics` | [`prometheus`] |
 //! | `/api/stats` | the figures, holders and reasons of each pool |
 //! | `/api/stream` | the same each second, as server-sent events, until all pools are closed |
 //! | `/api/action` | with [`Dashboard::actions`] only: what the page's buttons do |

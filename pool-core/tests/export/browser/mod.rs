@@ -33,7 +33,7 @@ async fn a_browser_shows_the_figures_a_leak_and_a_breaker_that_opens() {
         .build()
         .unwrap();
     for _ in 0..40 {
-        orders.get().await.unwrap();
+        drop(orders.get().await.unwrap());
     }
     pools.insert("orders", orders.clone());
     pools.insert("stock", stock.clone());
