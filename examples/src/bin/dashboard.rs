@@ -57,13 +57,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let files = tempfile::tempdir()?;
     let pools = Pools::new();
-    match (options.backend, options.url) {
-        (Backend::Postgres, Some(url)) => {
+    let file = SqliteConfig::file(files.path().join("dashboard.db"));
+    match options.backend {
+        Backend::Sqlite => put_under_load(&pools, || Ok(SqliteManager::new(file.clone()))).await?,
+        Backend::Postgres => {
+            let url = options.url.ok_or("--url is needed")?;
             put_under_load(&pools, || Ok(PgManager::from_url(&url)?)).await?;
-        }
-        _ => {
-            let file = SqliteConfig::file(files.path().join("dashboard.db"));
-            put_under_load(&pools, || Ok(SqliteManager::new(file.clone()))).await?;
         }
     }
 
