@@ -7,6 +7,7 @@ mod actions;
 mod browser;
 #[cfg(feature = "dashboard")]
 mod dashboard;
+mod files;
 mod http;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
