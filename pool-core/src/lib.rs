@@ -111,8 +111,9 @@
 //! # Features
 //!
 //! None is on by default. `serde`: [`PoolConfig`] and [`Stats`]. `opentelemetry`: statistics by the
-//! names of its conventions. `dashboard`: a live page and its endpoints, as an axum router.
-//! `testing`: the scripted mock manager and the conformance kit.
+//! names of its conventions. `metrics`, `prometheus-client`: statistics for the crates of these
+//! names. `dashboard`: a live page and its endpoints, as an axum router. `testing`: the scripted
+//! mock manager and the conformance kit.
 
 mod acquire;
 mod breaker;

@@ -5,6 +5,10 @@
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
 mod figures;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "opentelemetry")]
 pub mod opentelemetry;
 pub mod prometheus;
+#[cfg(feature = "prometheus-client")]
+pub mod prometheus_client;

@@ -9,9 +9,13 @@ mod browser;
 mod dashboard;
 mod files;
 mod http;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
 mod prometheus;
+#[cfg(feature = "prometheus-client")]
+mod prometheus_client;
 mod real_prometheus;
 
 use std::time::Duration;
