@@ -110,8 +110,10 @@
 //!
 //! # Features
 //!
-//! None is on by default. `serde`: [`PoolConfig`] and [`Stats`]. `testing`: the scripted mock
-//! manager and the conformance kit.
+//! None is on by default. `serde`: [`PoolConfig`] and [`Stats`]. `opentelemetry`: statistics by the
+//! names of its conventions. `metrics`, `prometheus-client`: statistics for the crates of these
+//! names. `dashboard`: a live page and its endpoints, as an axum router. `testing`: the scripted
+//! mock manager and the conformance kit.
 
 mod acquire;
 mod breaker;
@@ -120,6 +122,7 @@ mod close;
 mod config;
 mod duration;
 mod error;
+pub mod export;
 mod guard;
 mod health;
 mod inner;
@@ -150,4 +153,4 @@ pub use policy::breaker::BreakerState;
 pub use policy::scaler::ScaleReason;
 pub use pool::Pool;
 pub use registry::{AnyPool, Pools, PoolsHealth};
-pub use stats::{CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats};
+pub use stats::{Buckets, CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats};

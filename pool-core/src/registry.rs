@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use crate::close::CloseReport;
 use crate::config::ConfigError;
 use crate::health::{Health, HealthStatus};
+use crate::inner::exchange::WhilePaused;
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::stats::{Holder, Stats};
@@ -36,6 +37,14 @@ pub trait AnyPool: Send + Sync + 'static {
     fn resize(&self, min_size: usize, max_size: usize) -> Result<(), ConfigError>;
     /// [`Pool::retire_all`].
     fn retire_all(&self);
+    /// [`BreakerHandle::reset`](crate::BreakerHandle::reset) of [`Pool::breaker`].
+    fn reset_breaker(&self);
+    /// [`Pool::pause`].
+    fn pause(&self, meanwhile: WhilePaused);
+    /// [`Pool::resume`].
+    fn resume(&self);
+    /// [`Pool::is_paused`].
+    fn is_paused(&self) -> bool;
     /// [`Pool::is_closed`].
     fn is_closed(&self) -> bool;
     /// [`Pool::close`].
@@ -63,6 +72,18 @@ impl<M: Manager> AnyPool for Pool<M> {
     }
     fn retire_all(&self) {
         Pool::retire_all(self);
+    }
+    fn reset_breaker(&self) {
+        Pool::breaker(self).reset();
+    }
+    fn pause(&self, meanwhile: WhilePaused) {
+        Pool::pause(self, meanwhile);
+    }
+    fn resume(&self) {
+        Pool::resume(self);
+    }
+    fn is_paused(&self) -> bool {
+        Pool::is_paused(self)
     }
     fn is_closed(&self) -> bool {
         Pool::is_closed(self)

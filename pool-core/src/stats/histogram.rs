@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::LatencySummary;
+use super::{Buckets, LatencySummary};
 
 /// Buckets in a page, and its logarithm.
 const WIDTH: usize = 1 << WIDTH_BITS;
@@ -107,17 +107,17 @@ impl Histogram {
     }
 
     fn summary_with(&self, zeroes: impl FnOnce(u64) -> u64) -> LatencySummary {
-        let mut recorded = 0_u64;
+        let mut buckets = Buckets::default();
         let mut twice_the_sum = 0_u128;
         let mut last = 0;
         for (index, count) in self.buckets() {
             let (low, high) = edges(index);
-            recorded = recorded.saturating_add(count);
+            buckets.add(high, count);
             twice_the_sum += u128::from(low + high) * u128::from(count);
             last = index;
         }
-        let zeroes = zeroes(recorded);
-        let count = recorded.saturating_add(zeroes);
+        let zeroes = zeroes(buckets.count);
+        let count = buckets.count.saturating_add(zeroes);
         if count == 0 {
             return LatencySummary::default();
         }
@@ -126,6 +126,7 @@ impl Histogram {
         let time = |nanos: u64| Duration::from_nanos(nanos.min(max));
         let [p50, p95, p99, p999] = self.quantiles(zeroes, count).map(time);
         let mean = u64::try_from(twice_the_sum / 2 / u128::from(count)).unwrap_or(LARGEST);
+        buckets.sum = Duration::from_nanos(u64::try_from(twice_the_sum / 2).unwrap_or(u64::MAX));
         LatencySummary {
             count,
             mean: time(mean),
@@ -134,6 +135,7 @@ impl Histogram {
             p99,
             p999,
             max: Duration::from_nanos(max),
+            buckets,
         }
     }
 
@@ -291,6 +293,17 @@ mod tests {
         assert_eq!(summary.p95, Duration::from_millis(1));
         assert!(summary.mean.abs_diff(Duration::from_micros(100)) < Duration::from_micros(2));
         assert_eq!(Histogram::new().summary_of(5).count, 5);
+    }
+
+    #[test]
+    fn buckets_count_what_was_measured_and_never_shrink_when_what_took_no_time_is_added() {
+        let histogram = recorded([90_000, 2_000_000, 2_000_000, 40_000_000_000]);
+        let buckets = histogram.summary_of(100).buckets;
+        assert_eq!(buckets.count, 4);
+        assert_eq!(buckets.within, [1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3]);
+        let exact = Duration::from_micros(40_004_090);
+        assert!(buckets.sum.abs_diff(exact) < exact / 64);
+        assert_eq!(buckets, histogram.summary_of(7_000).buckets);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Buckets;
+
 /// How often something happened and how long it took.
 ///
 /// `count` and `max` are exact. The quantiles are at most 1/32 (3.2 %) above the true value and
@@ -35,6 +37,9 @@ pub struct LatencySummary {
     /// The longest.
     #[cfg_attr(feature = "serde", serde(with = "seconds"))]
     pub max: Duration,
+    /// How many stayed within fixed bounds; not part of what serde writes.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub buckets: Buckets,
 }
 
 impl fmt::Display for LatencySummary {
@@ -47,6 +52,7 @@ impl fmt::Display for LatencySummary {
             p99,
             p999,
             max,
+            ..
         } = self;
         write!(
             f,
@@ -91,6 +97,7 @@ mod tests {
             p99: Duration::from_millis(3),
             p999: Duration::from_millis(4),
             max: Duration::from_secs(61),
+            buckets: Buckets::default(),
         }
     }
 

@@ -1,0 +1,157 @@
+//! What is exported of a pool: for each figure its name, what it means, and how it is read.
+
+use crate::health::{Health, HealthStatus};
+use crate::policy::breaker::BreakerState;
+use crate::stats::{LatencySummary, Stats};
+
+/// One figure of every pool.
+pub(crate) struct Figure {
+    /// Its name, the unit included: seconds, or none.
+    pub(crate) name: &'static str,
+    /// What it means, in a sentence.
+    pub(crate) help: &'static str,
+    pub(crate) read: Read,
+}
+
+/// How a figure is read; what kind it is follows.
+pub(crate) enum Read {
+    /// It rises and falls.
+    Gauge(fn(&Health) -> f64),
+    /// It rises and falls, and there is one for each value of a label.
+    Gauges(&'static str, fn(&Health) -> Vec<(&'static str, f64)>),
+    /// It only ever rises.
+    Counter(fn(&Stats) -> u64),
+    /// It only ever rises, and there is one for each value of a label.
+    Counters(&'static str, fn(&Stats) -> Vec<(&'static str, u64)>),
+    /// Durations in buckets.
+    Histogram(fn(&Stats) -> &LatencySummary),
+}
+
+const fn figure(name: &'static str, help: &'static str, read: Read) -> Figure {
+    Figure { name, help, read }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact up to 2^53, far above any size"
+)]
+fn size(size: usize) -> f64 {
+    size as f64
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+/// One for the state that is, zero for those that could be.
+fn states<T: PartialEq + Copy, const N: usize>(
+    now: T,
+    all: [(T, &'static str); N],
+) -> Vec<(&'static str, f64)> {
+    all.map(|(state, name)| (name, flag(state == now))).to_vec()
+}
+
+fn by_state(stats: &Stats) -> Vec<(&'static str, f64)> {
+    vec![
+        ("active", size(stats.active)),
+        ("idle", size(stats.idle)),
+        ("opening", size(stats.opening)),
+    ]
+}
+
+fn breaker(state: BreakerState) -> Vec<(&'static str, f64)> {
+    use BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open};
+    states(
+        state,
+        [Closed, Open, HalfOpen, ForcedOpen, Disabled].map(|state| (state, state.as_str())),
+    )
+}
+
+fn health(status: HealthStatus) -> Vec<(&'static str, f64)> {
+    states(
+        status,
+        [
+            (HealthStatus::Healthy, "healthy"),
+            (HealthStatus::Degraded, "degraded"),
+            (HealthStatus::Unhealthy, "unhealthy"),
+        ],
+    )
+}
+
+fn closed(stats: &Stats) -> Vec<(&'static str, u64)> {
+    let counts = stats.closed_by.iter();
+    counts
+        .map(|(reason, count)| (reason.as_str(), count))
+        .collect()
+}
+
+/// All of them, in the order in which somebody would read them.
+#[rustfmt::skip]
+pub(crate) static FIGURES: &[Figure] = &[
+    figure("db_pool_health_status", "Whether the pool can do its work: 1 for the status it has.",
+        Read::Gauges("status", |h| health(h.status))),
+    figure("db_pool_breaker_state", "What the circuit breaker is doing: 1 for the state it is in.",
+        Read::Gauges("state", |h| breaker(h.stats.breaker))),
+    figure("db_pool_connections", "Connections there are, by state.",
+        Read::Gauges("state", |h| by_state(&h.stats))),
+    figure("db_pool_min_size", "The least connections the pool keeps.",
+        Read::Gauge(|h| size(h.stats.min_size))),
+    figure("db_pool_max_size", "The most connections the pool may have.",
+        Read::Gauge(|h| size(h.stats.max_size))),
+    figure("db_pool_utilisation_ratio", "The share of max_size that is active, from 0 to 1.",
+        Read::Gauge(|h| h.stats.utilisation())),
+    figure("db_pool_waiting", "Checkouts that wait now.",
+        Read::Gauge(|h| size(h.stats.waiting))),
+    figure("db_pool_oldest_waiter_seconds", "For how long the checkout has waited that has waited longest.",
+        Read::Gauge(|h| h.stats.oldest_waiter.as_secs_f64())),
+    figure("db_pool_overloaded", "1 while the queue does not drain.",
+        Read::Gauge(|h| flag(h.stats.overloaded))),
+    figure("db_pool_peak_active", "The most connections that were active at the same time.",
+        Read::Gauge(|h| size(h.stats.peak_active))),
+    figure("db_pool_peak_waiting", "The most checkouts that waited at the same time.",
+        Read::Gauge(|h| size(h.stats.peak_waiting))),
+    figure("db_pool_acquired_total", "Checkouts served.",
+        Read::Counter(|s| s.acquired)),
+    figure("db_pool_released_total", "Connections given back, detached or lost by their holders.",
+        Read::Counter(|s| s.released)),
+    figure("db_pool_timed_out_total", "Checkouts that failed because their time was up.",
+        Read::Counter(|s| s.timed_out)),
+    figure("db_pool_refused_total", "Checkouts refused at once because max_waiting others waited.",
+        Read::Counter(|s| s.refused)),
+    figure("db_pool_shed_total", "Checkouts shed from a queue that did not drain.",
+        Read::Counter(|s| s.shed)),
+    figure("db_pool_rejected_total", "Checkouts told at once that connects fail.",
+        Read::Counter(|s| s.rejected)),
+    figure("db_pool_slow_total", "Checkouts that waited for longer than slow_acquire_threshold.",
+        Read::Counter(|s| s.slow)),
+    figure("db_pool_connects_total", "Connections opened.",
+        Read::Counter(|s| s.connects)),
+    figure("db_pool_connect_failures_total", "Attempts to open a connection that failed.",
+        Read::Counter(|s| s.connect_failures)),
+    figure("db_pool_breaker_opened_total", "How often the circuit breaker has opened.",
+        Read::Counter(|s| s.breaker_opened)),
+    figure("db_pool_closed_total", "Connections closed, by reason.",
+        Read::Counters("reason", closed)),
+    figure("db_pool_detached_total", "Connections taken out of the pool by their holders.",
+        Read::Counter(|s| s.detached)),
+    figure("db_pool_leaked_total", "Connections held for longer than leak_threshold.",
+        Read::Counter(|s| s.leaked)),
+    figure("db_pool_reclaimed_total", "Connections whose slots were taken back after reclaim_threshold.",
+        Read::Counter(|s| s.reclaimed)),
+    figure("db_pool_generations_total", "How often all connections were to be replaced.",
+        Read::Counter(|s| s.generation)),
+    figure("db_pool_scaled_up_total", "How often auto_scaling kept more connections open.",
+        Read::Counter(|s| s.scaled_up)),
+    figure("db_pool_scaled_down_total", "How often auto_scaling kept fewer connections open.",
+        Read::Counter(|s| s.scaled_down)),
+    figure("db_pool_wait_seconds", "How long checkouts waited that found nothing idle.",
+        Read::Histogram(|s| &s.wait)),
+    figure("db_pool_usage_seconds", "How long connections were held, estimated from samples.",
+        Read::Histogram(|s| &s.usage)),
+    figure("db_pool_connect_seconds", "How long opening a connection took.",
+        Read::Histogram(|s| &s.connect)),
+    figure("db_pool_validate_seconds", "How long validating a connection took.",
+        Read::Histogram(|s| &s.validate)),
+    figure("db_pool_recycle_seconds", "How long recycling a connection took.",
+        Read::Histogram(|s| &s.recycle)),
+];
