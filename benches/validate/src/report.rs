@@ -1,0 +1,152 @@
+//! What was measured against which target, for machines and for people.
+
+use std::fmt::Write as _;
+
+use pool_benches::machine::{Machine, version};
+use serde::Serialize;
+
+use crate::Failure;
+
+/// One scenario or criterion.
+#[derive(Debug, Serialize)]
+pub(crate) struct Check {
+    pub(crate) id: &'static str,
+    title: &'static str,
+    target: &'static str,
+    /// `null` where nothing was measured.
+    measured: Option<f64>,
+    unit: &'static str,
+    /// `null` where nothing was measured; never true then.
+    passed: Option<bool>,
+    method: String,
+}
+
+/// What a check is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Topic {
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) target: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) method: &'static str,
+}
+
+/// A figure, and whether it is good enough; or why there is none.
+pub(crate) enum Finding {
+    Measured(f64, bool),
+    NotMeasured(String),
+}
+
+impl Topic {
+    /// Settles what came of it.
+    pub(crate) fn settle(self, found: Result<Finding, Failure>) -> Check {
+        let (measured, passed, remark) = match found {
+            Ok(Finding::Measured(figure, passed)) => (Some(figure), Some(passed), None),
+            Ok(Finding::NotMeasured(why)) => (None, None, Some(format!("not measured: {why}"))),
+            Err(error) => (None, Some(false), Some(format!("failed: {error}"))),
+        };
+        let remark = remark.map_or_else(String::new, |remark| format!(" ({remark})"));
+        let check = Check {
+            id: self.id,
+            title: self.title,
+            target: self.target,
+            measured,
+            unit: self.unit,
+            passed,
+            method: format!("{}{remark}", self.method),
+        };
+        println!("{}", check.line());
+        check
+    }
+}
+
+impl Check {
+    fn line(&self) -> String {
+        let verdict = match self.passed {
+            Some(true) => "pass",
+            Some(false) => "FAIL",
+            None => "none",
+        };
+        let measured = self.measured.map_or_else(|| "-".to_owned(), significant);
+        let Self {
+            id,
+            title,
+            target,
+            unit,
+            ..
+        } = self;
+        let mut line =
+            format!("{verdict}  {id:<7} {title:<58} {measured:>10} {unit:<14} target {target}");
+        if self.passed != Some(true) {
+            let _ = write!(line, "\n      {}", self.method);
+        }
+        line
+    }
+}
+
+/// A figure in as many digits as mean something.
+fn significant(figure: f64) -> String {
+    let digits = if figure.fract().abs() < f64::EPSILON || figure.abs() >= 1_000.0 {
+        0
+    } else if figure.abs() >= 10.0 {
+        1
+    } else {
+        3
+    };
+    format!("{figure:.digits$}")
+}
+
+/// All of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) backend: String,
+    pub(crate) server: String,
+    pub(crate) scenarios: Vec<Check>,
+    pub(crate) criteria: Vec<Check>,
+    pub(crate) machine: Machine,
+    pub(crate) version: String,
+}
+
+impl Report {
+    pub(crate) fn new(backend: String, server: String) -> Self {
+        Self {
+            backend,
+            server,
+            scenarios: Vec::new(),
+            criteria: Vec::new(),
+            machine: Machine::this(),
+            version: version(),
+        }
+    }
+
+    /// How many passed, of how many.
+    pub(crate) fn passed(&self) -> (usize, usize) {
+        let all = || self.scenarios.iter().chain(&self.criteria);
+        let passed = all().filter(|check| check.passed == Some(true)).count();
+        (passed, all().count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Finding, Topic};
+
+    const TOPIC: Topic = Topic {
+        id: "X-1",
+        title: "a figure",
+        target: "< 2",
+        unit: "s",
+        method: "by looking",
+    };
+
+    #[test]
+    fn nothing_that_was_not_measured_has_passed() {
+        let none = TOPIC.settle(Ok(Finding::NotMeasured("no server".to_owned())));
+        assert_eq!((none.measured, none.passed), (None, None));
+        assert!(none.method.contains("no server"));
+        let failed = TOPIC.settle(Err("it broke".into()));
+        assert_eq!((failed.measured, failed.passed), (None, Some(false)));
+        let good = TOPIC.settle(Ok(Finding::Measured(1.5, true)));
+        assert_eq!((good.measured, good.passed), (Some(1.5), Some(true)));
+    }
+}
