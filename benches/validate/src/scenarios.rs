@@ -257,6 +257,11 @@ async fn exhaustion<S: Subject>(subject: &Arc<S>) -> Result<Finding, Failure> {
             drop(conn);
         });
     }
+    match pool.get_timeout(10 * MS).await {
+        Err(error) if error.is_timeout() => {}
+        Err(error) => return Err(error.into()),
+        Ok(_) => return Err("six connections of five".into()),
+    }
     let (waited, sixth) = timed(pool.get()).await;
     let mut sixth = sixth?;
     subject.query(&mut sixth).await?;

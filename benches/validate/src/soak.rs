@@ -83,17 +83,19 @@ pub(crate) async fn lost<S: Subject>(subject: &Arc<S>, length: Length) -> Result
     while let Some(ended) = workers.join_next().await {
         ended?;
     }
+    // The server, too, takes its time to end what was killed.
     let settled = until(20 * SECOND, || {
         let stats = pool.stats();
-        stats.idle == stats.total && stats.waiting == 0
+        let open = subject.open_now().unwrap_or_default();
+        stats.idle == stats.total && stats.waiting == 0 && open == open_before + stats.total
     });
-    let settled = settled.await.is_some();
+    settled.await;
     let (stats, open) = (pool.stats(), subject.open_now()?);
     pool.close().await;
     let all_closed = until(20 * SECOND, || {
         subject.open_now().is_ok_and(|open| open <= open_before)
     });
-    if !settled || all_closed.await.is_none() {
+    if stats.idle != stats.total || stats.waiting > 0 || all_closed.await.is_none() {
         return Err(format!("not settled: {stats}; the server counts {open}").into());
     }
     let lost = open.saturating_sub(open_before).abs_diff(stats.total);
