@@ -7,11 +7,10 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::{IsolationLevel, Opts, OptsBuilder};
+use pool_core::PasswordProvider;
 
 use crate::session::isolation_name;
 
@@ -68,10 +67,6 @@ pub struct MySqlConfig {
     pub(crate) password_provider: Option<PasswordProvider>,
     pub(crate) kill_abandoned: bool,
 }
-
-pub(crate) type PasswordProvider = Arc<dyn Fn() -> PasswordFuture + Send + Sync>;
-type PasswordFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
-type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What is done to a connection that was used, before somebody else gets it.
 ///
@@ -212,12 +207,9 @@ impl MySqlConfig {
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<String, E>> + Send + 'static,
-        E: Into<BoxError>,
+        E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.password_provider = Some(Arc::new(move || {
-            let password = provider();
-            Box::pin(async move { password.await.map_err(Into::into) })
-        }));
+        self.password_provider = Some(PasswordProvider::new(provider));
         self
     }
 

@@ -127,7 +127,8 @@ impl Connector {
         let Some(provider) = &self.config.password_provider else {
             return Ok(self.config.opts.clone());
         };
-        let password = provider()
+        let password = provider
+            .ask()
             .await
             .map_err(|error| MySqlError::password(error, &self.address))?;
         let mut last = lock(&self.last_opts);

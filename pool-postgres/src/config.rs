@@ -1,11 +1,14 @@
 //! Where the server is, and how each session is set up.
 
+use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::future::Future;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use pool_core::PasswordProvider;
 use tokio_postgres::config::{self, Host};
 
 use crate::error::PgError;
@@ -24,7 +27,12 @@ pub struct PgConfig {
     pub(crate) session: Vec<(String, String)>,
     pub(crate) recycle: Recycle,
     pub(crate) tls: Tls,
+    pub(crate) password_provider: Option<PasswordProvider>,
+    pub(crate) statement_cache: usize,
 }
+
+/// Prepared statements that a connection keeps, unless told otherwise.
+const STATEMENT_CACHE: usize = 100;
 
 /// When a returned connection is given a fresh session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +56,35 @@ impl PgConfig {
     /// A setting of every session, as `SET name = value` makes it; it survives a recycling.
     pub fn session(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.session.push((name.into(), value.into()));
+        self
+    }
+
+    /// Asked for the password before each connect, for credentials that rotate.
+    ///
+    /// Its time counts against `connect_timeout`; an error fails the connect, which is tried again.
+    ///
+    /// ```
+    /// # use pool_postgres::PgConfig;
+    /// let config: PgConfig = "postgres://app@localhost/shop".parse()?;
+    /// let config = config.password_provider(|| async { std::fs::read_to_string("/run/secrets/pg") });
+    /// # Ok::<(), pool_postgres::PgError>(())
+    /// ```
+    pub fn password_provider<F, Fut, E>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.password_provider = Some(PasswordProvider::new(provider));
+        self
+    }
+
+    /// How many prepared statements a connection keeps ([`Statements`](crate::Statements)); 100 by
+    /// default, 0 for none.
+    ///
+    /// In a URL `statement_cache=100`.
+    pub fn statement_cache(mut self, statements: usize) -> Self {
+        self.statement_cache = statements;
         self
     }
 
@@ -152,6 +189,8 @@ impl From<tokio_postgres::Config> for PgConfig {
             session: Vec::new(),
             recycle: Recycle::default(),
             tls,
+            password_provider: None,
+            statement_cache: STATEMENT_CACHE,
         }
     }
 }
@@ -190,6 +229,13 @@ impl PgConfig {
                     rule: "must be disable, prefer, require, verify-ca or verify-full",
                 })?;
             }
+            "statement_cache" => {
+                self.statement_cache = value.parse().map_err(|_| PgError::Setting {
+                    setting: "statement_cache",
+                    value: value.to_string(),
+                    rule: "must be a whole number, 0 for none",
+                })?;
+            }
             "sslrootcert" => self.tls.root = file(),
             "sslcert" => self.tls.certificate = file(),
             "sslkey" => self.tls.key = file(),
@@ -201,7 +247,13 @@ impl PgConfig {
 
 /// What the driver understands, and the parameters it does not.
 fn split(text: &str) -> (String, Vec<(&str, &str)>) {
-    const OWN: [&str; 4] = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
+    const OWN: [&str; 5] = [
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "statement_cache",
+    ];
     let mut own = Vec::new();
     let is_url = text.contains("://");
     let (server, parameters) = match text.split_once('?') {
@@ -293,6 +345,10 @@ mod tests {
             ("sslmode=full", "sslmode (full) must be disable"),
             ("sslcert=/x.pem", "sslkey are given together"),
             ("ssl_mode=require", "ssl_mode"),
+            (
+                "statement_cache=many",
+                "statement_cache (many) must be a whole number",
+            ),
         ] {
             let error = format!("postgres://db/app?{parameters}")
                 .parse::<PgConfig>()

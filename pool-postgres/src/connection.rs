@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use pool_core::{Condition, Interrupter};
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, Row, Statement};
 
 use crate::error::PgError;
+use crate::statements::Statements;
 use crate::target::Target;
 use crate::wire::{Session, Watched};
 
@@ -24,12 +27,14 @@ pub struct PgConnection {
     reset_is_wanted: bool,
     /// How many requests had been sent when the session was last known to be fresh.
     fresh_at: u64,
+    statements: Arc<Statements>,
 }
 
 impl PgConnection {
     pub(crate) async fn open(
         target: Target,
         startup: &tokio_postgres::Config,
+        statement_cache: usize,
     ) -> Result<Self, PgError> {
         let stream = target.connect().await?;
         let session = Arc::new(Session::default());
@@ -54,6 +59,7 @@ impl PgConnection {
             target,
             reset_is_wanted: false,
             fresh_at,
+            statements: Arc::new(Statements::new(statement_cache)),
         })
     }
 
@@ -61,6 +67,60 @@ impl PgConnection {
     /// locks): it is reset when the connection comes back.
     pub fn reset_on_return(&mut self) {
         self.reset_is_wanted = true;
+    }
+
+    /// The prepared statements it keeps: to prepare with inside a transaction, too.
+    ///
+    /// ```no_run
+    /// # async fn example(conn: &mut pool_postgres::PgConnection) -> Result<(), tokio_postgres::Error> {
+    /// let statements = conn.statements();
+    /// let transaction = conn.transaction().await?;
+    /// let find = statements.prepare(&transaction, "SELECT paid FROM orders WHERE id = $1").await?;
+    /// let row = transaction.query_one(&find, &[&7_i64]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn statements(&self) -> Arc<Statements> {
+        Arc::clone(&self.statements)
+    }
+
+    /// [`Client::prepare`] through [`statements`](Self::statements).
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses the statement.
+    pub async fn prepare_cached(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.statements.prepare(&**self, sql).await
+    }
+
+    /// [`Client::query`] with a statement of [`statements`](Self::statements). One whose result
+    /// would have another type by now, because a table has changed, is prepared anew.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses the statement, or its execution.
+    pub async fn query_cached(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = self.prepare_cached(sql).await?;
+        match self.query(&statement, parameters).await {
+            // 0A000, "cached plan must not change result type". A transaction has failed with it.
+            Err(error)
+                if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED)
+                    && !self.session.is_in_transaction() =>
+            {
+                self.statements.remove(sql);
+                let statement = self.prepare_cached(sql).await?;
+                self.query(&statement, parameters).await
+            }
+            Err(error) => {
+                self.statements.remove(sql);
+                Err(error)
+            }
+            answer => answer,
+        }
     }
 
     pub(crate) fn condition(&self, always_reset: bool) -> Condition {

@@ -51,6 +51,16 @@ pub enum PgError {
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The password provider failed.
+    #[error("no password for {address}: {error}")]
+    #[non_exhaustive]
+    Password {
+        /// The server.
+        address: String,
+        /// What the provider says.
+        #[source]
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A parameter of the URL breaks its rule.
     #[error("{setting} ({value}) {rule}")]
     #[non_exhaustive]
@@ -100,7 +110,7 @@ impl PgError {
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::ReadOnly { .. } => ErrorKind::ReadOnly,
             Self::TlsUnsupported | Self::TlsRefused { .. } | Self::Tls { .. } => ErrorKind::Tls,
-            Self::StillDirty | Self::Setting { .. } => ErrorKind::Other,
+            Self::StillDirty | Self::Setting { .. } | Self::Password { .. } => ErrorKind::Other,
             Self::Driver(error) => kind_of(error),
         }
     }

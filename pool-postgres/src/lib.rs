@@ -33,6 +33,13 @@
 //! | what functions do to the session (`set_config`, `pg_advisory_lock`) | nobody | the same, with [`Recycle::Always`] |
 //! | a connection the server closed | the driver | it is closed |
 //!
+//! # Prepared statements
+//!
+//! A connection keeps the statements prepared with
+//! [`prepare_cached`](PgConnection::prepare_cached) and
+//! [`query_cached`](PgConnection::query_cached) (100, the least recently used go first); they
+//! outlive a reset. [`statements`](PgConnection::statements) serves transactions as well.
+//!
 //! # Timeouts
 //!
 //! | what | setting | default |
@@ -50,7 +57,7 @@
 //!
 //! # Not here yet
 //!
-//! A cache of prepared statements, passwords that are asked for at each connect, and channel binding.
+//! Channel binding, and notifications as a stream.
 
 #![forbid(unsafe_code)]
 
@@ -58,6 +65,7 @@ mod config;
 mod connection;
 mod error;
 mod manager;
+mod statements;
 mod target;
 mod tls;
 mod wire;
@@ -67,6 +75,7 @@ pub use connection::PgConnection;
 pub use error::{ErrorKind, PgError};
 pub use manager::PgManager;
 pub use pool_core;
+pub use statements::Statements;
 pub use tls::SslMode;
 pub use tokio_postgres;
 

@@ -9,7 +9,7 @@ use tokio_postgres::config::TargetSessionAttrs;
 
 use crate::config::{PgConfig, Recycle};
 use crate::connection::PgConnection;
-use crate::error::PgError;
+use crate::error::{ErrorKind, PgError};
 use crate::target::Target;
 use crate::tls::Tls;
 
@@ -69,6 +69,20 @@ impl PgManager {
         Ok(is_read_only == read_only)
     }
 
+    /// The driver's settings with the password of now.
+    async fn startup_now(&self) -> Result<Cow<'_, tokio_postgres::Config>, PgError> {
+        let Some(provider) = &self.config.password_provider else {
+            return Ok(Cow::Borrowed(&self.startup));
+        };
+        let password = provider.ask().await.map_err(|error| PgError::Password {
+            address: self.name.clone(),
+            error,
+        })?;
+        let mut startup = self.startup.clone();
+        startup.password(password);
+        Ok(Cow::Owned(startup))
+    }
+
     fn always_resets(&self) -> bool {
         self.config.recycle == Recycle::Always
     }
@@ -79,9 +93,10 @@ impl Manager for PgManager {
     type Error = PgError;
 
     async fn connect(&self) -> Result<PgConnection, PgError> {
+        let startup = self.startup_now().await?;
         let mut failed = None;
         for target in self.targets() {
-            match PgConnection::open(target, &self.startup).await {
+            match PgConnection::open(target, &startup, self.config.statement_cache).await {
                 Ok(conn) if self.is_wanted(&conn).await? => return Ok(conn),
                 Ok(conn) => {
                     failed = Some(PgError::ReadOnly {
@@ -120,7 +135,16 @@ impl Manager for PgManager {
     }
 
     fn severity(&self, error: &PgError) -> Severity {
-        error.severity()
+        match error.severity() {
+            // The next password may be another.
+            Severity::Permanent
+                if error.kind() == ErrorKind::Authentication
+                    && self.config.password_provider.is_some() =>
+            {
+                Severity::Transient
+            }
+            severity => severity,
+        }
     }
 
     fn name(&self) -> Cow<'_, str> {

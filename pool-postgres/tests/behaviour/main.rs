@@ -6,6 +6,7 @@ mod conformance;
 mod outages;
 mod returns;
 mod sessions;
+mod statements;
 #[cfg(feature = "rustls")]
 mod tls;
 mod troubles;

@@ -83,3 +83,36 @@ async fn a_second_host_is_taken_when_the_first_is_not_there() {
     let url = server.url().replace("127.0.0.1", "127.0.0.1:1,127.0.0.1");
     PgManager::new(config(&url)).connect().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_password_is_asked_for_at_each_connect_and_may_change() {
+    let server = Postgres::new()
+        .access("host all guarded 127.0.0.1/32 scram-sha-256")
+        .start_async()
+        .await
+        .unwrap();
+    server
+        .query("CREATE ROLE guarded LOGIN PASSWORD 'first'")
+        .unwrap();
+    let passwords = std::sync::Mutex::new(["first", "hunter2", "second"].into_iter());
+    let url = format!("postgres://guarded@{}/postgres", server.address());
+    let manager = PgManager::new(config(&url).password_provider(move || {
+        let next = passwords.lock().unwrap().next();
+        async move { next.map(str::to_owned).ok_or("no more passwords") }
+    }));
+    manager.connect().await.unwrap();
+    server
+        .query("ALTER ROLE guarded PASSWORD 'second'")
+        .unwrap();
+    let error = manager.connect().await.expect_err("it is the wrong one");
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert_eq!(
+        manager.severity(&error),
+        Severity::Transient,
+        "the next may be right"
+    );
+    manager.connect().await.unwrap();
+    let error = manager.connect().await.expect_err("there is none");
+    assert!(error.to_string().contains("no more passwords"), "{error}");
+    assert!(!format!("{manager:?}").contains("second"));
+}

@@ -1,0 +1,46 @@
+//! Passwords that are asked for at each connect.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// Asked for the password before each connect: for credentials that rotate.
+///
+/// For managers whose server wants one; the pool itself never sees a password.
+#[derive(Clone)]
+pub struct PasswordProvider(Arc<dyn Fn() -> PasswordFuture + Send + Sync>);
+
+type PasswordFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl PasswordProvider {
+    /// A provider that runs `provide` each time it is asked.
+    pub fn new<F, Fut, E>(provide: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        Self(Arc::new(move || {
+            let password = provide();
+            Box::pin(async move { password.await.map_err(Into::into) })
+        }))
+    }
+
+    /// The password of now.
+    ///
+    /// # Errors
+    ///
+    /// When the provider has none; as it says.
+    pub async fn ask(&self) -> Result<String, BoxError> {
+        (self.0)().await
+    }
+}
+
+impl fmt::Debug for PasswordProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordProvider")
+    }
+}

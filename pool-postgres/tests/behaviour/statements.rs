@@ -1,0 +1,97 @@
+//! Prepared statements that connections keep.
+
+use pool_postgres::pool_core::Manager;
+use pool_postgres::tokio_postgres::error::SqlState;
+use pool_postgres::{PgConnection, PgManager};
+
+use crate::{config, server, soon};
+
+async fn connected(url: &str) -> (PgManager, PgConnection) {
+    let manager = PgManager::new(config(url));
+    let conn = soon(manager.connect()).await.unwrap();
+    (manager, conn)
+}
+
+/// How many prepared statements the server has for the connection.
+async fn on_the_server(conn: &PgConnection) -> i64 {
+    let sql = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1%'";
+    soon(conn.query_one(sql, &[])).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_statement_is_prepared_once_also_across_a_transaction_and_a_reset() {
+    let server = server().await;
+    let (manager, mut conn) = connected(&server.url()).await;
+    let statements = conn.statements();
+    soon(conn.prepare_cached("SELECT $1::int4")).await.unwrap();
+    let transaction = soon(conn.transaction()).await.unwrap();
+    let statement = statements.prepare(&transaction, "SELECT $1::int4");
+    let statement = soon(statement).await.unwrap();
+    let row = soon(transaction.query_one(&statement, &[&7]))
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, i32>(0), 7);
+    soon(transaction.commit()).await.unwrap();
+    conn.reset_on_return();
+    soon(manager.recycle(&mut conn)).await.unwrap();
+    let rows = soon(conn.query_cached("SELECT $1::int4", &[&8]))
+        .await
+        .unwrap();
+    assert_eq!(rows[0].get::<_, i32>(0), 8);
+    assert_eq!((statements.len(), on_the_server(&conn).await), (1, 1));
+}
+
+#[tokio::test]
+async fn the_least_recently_used_goes_first_and_leaves_the_server_too() {
+    let server = server().await;
+    let url = format!("{}?statement_cache=2", server.url());
+    let (_, conn) = connected(&url).await;
+    for sql in [
+        "SELECT $1::int4",
+        "SELECT $1::int8",
+        "SELECT $1::int4",
+        "SELECT $1::text",
+    ] {
+        soon(conn.prepare_cached(sql)).await.unwrap();
+    }
+    assert_eq!(
+        (conn.statements().len(), on_the_server(&conn).await),
+        (2, 2)
+    );
+    soon(conn.prepare_cached("SELECT $1::int4")).await.unwrap();
+    assert_eq!(on_the_server(&conn).await, 2, "it was still there");
+}
+
+#[tokio::test]
+async fn without_a_cache_nothing_is_kept() {
+    let server = server().await;
+    let url = format!("{}?statement_cache=0", server.url());
+    let (_, conn) = connected(&url).await;
+    drop(soon(conn.prepare_cached("SELECT $1::int4")).await.unwrap());
+    assert!(conn.statements().is_empty());
+    assert_eq!(on_the_server(&conn).await, 0);
+}
+
+#[tokio::test]
+async fn a_statement_whose_table_has_changed_is_prepared_anew() {
+    let server = server().await;
+    let (_, conn) = connected(&server.url()).await;
+    let sql = "SELECT * FROM changing";
+    soon(conn.batch_execute("CREATE TABLE changing (a int)"))
+        .await
+        .unwrap();
+    soon(conn.query_cached(sql, &[])).await.unwrap();
+    let change = "ALTER TABLE changing ADD COLUMN b text; INSERT INTO changing VALUES (1, 'x')";
+    soon(conn.batch_execute(change)).await.unwrap();
+    let rows = soon(conn.query_cached(sql, &[])).await.unwrap();
+    assert_eq!(rows[0].len(), 2);
+
+    soon(conn.batch_execute("ALTER TABLE changing DROP COLUMN b"))
+        .await
+        .unwrap();
+    soon(conn.batch_execute("BEGIN")).await.unwrap();
+    let error = soon(conn.query_cached(sql, &[])).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+    soon(conn.batch_execute("ROLLBACK")).await.unwrap();
+    assert_eq!(soon(conn.query_cached(sql, &[])).await.unwrap()[0].len(), 1);
+}
