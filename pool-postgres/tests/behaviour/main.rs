@@ -4,6 +4,7 @@
 
 mod conformance;
 mod outages;
+mod pooler;
 mod returns;
 mod sessions;
 mod statements;

@@ -1,0 +1,47 @@
+//! Behind PgBouncer, which gives each transaction whatever server connection is free.
+
+use pool_postgres::pool_core::Manager;
+use pool_postgres::{PgManager, Pool};
+use pool_servers::PgBouncer;
+
+use crate::{config, server, soon, text};
+
+#[tokio::test]
+async fn transactions_work_and_what_the_startup_packet_may_not_say_is_told() {
+    let postgres = server().await;
+    let bouncer = PgBouncer::before(&postgres).start().unwrap();
+    let plain = config(&bouncer.url())
+        .statement_timeout(None)
+        .statement_cache(0);
+    let pool = Pool::builder(PgManager::new(plain))
+        .min_size(0)
+        .max_size(4)
+        .build()
+        .unwrap();
+    for number in 0..20 {
+        let mut conn = soon(pool.get()).await.unwrap();
+        let transaction = soon(conn.transaction()).await.unwrap();
+        let sql = format!("SELECT '{number}'");
+        let answer = soon(transaction.simple_query(&sql)).await.unwrap();
+        assert_eq!(answer.len(), 3, "columns, a row, the end");
+        soon(transaction.commit()).await.unwrap();
+        drop(conn);
+    }
+    let conn = soon(pool.get()).await.unwrap();
+    soon(conn.batch_execute("BEGIN; SELECT 1")).await.unwrap();
+    drop(conn);
+    let conn = soon(pool.get()).await.unwrap();
+    assert_eq!(
+        soon(text(&conn, "SELECT 'rolled back'")).await,
+        "rolled back"
+    );
+    drop(conn);
+    assert!(soon(pool.close()).await.is_complete());
+
+    let with_timeout = PgManager::new(config(&bouncer.url()));
+    match soon(with_timeout.connect()).await {
+        // From 1.20 on it passes over what it is told to ignore.
+        Ok(conn) => soon(with_timeout.close(conn)).await,
+        Err(error) => assert!(error.to_string().contains("options"), "{error}"),
+    }
+}
