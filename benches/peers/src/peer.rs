@@ -55,6 +55,11 @@ impl Connects {
         Ok(Connection(self.clone()))
     }
 
+    /// Connects begun so far.
+    pub(crate) fn begun(&self) -> u64 {
+        self.0.begun.load(Ordering::SeqCst)
+    }
+
     /// Connects that led to nothing: given up on the way, or their connection dropped.
     pub(crate) fn thrown_away(&self) -> u64 {
         self.0.begun.load(Ordering::SeqCst) - self.0.alive.load(Ordering::SeqCst)

@@ -74,14 +74,14 @@ pub(crate) struct Line<T> {
 }
 
 impl<T> Line<T> {
-    /// Decides anew about connects for the queue, when somebody has joined it: they are held back
-    /// from its beginning or not at all.
+    /// Decides anew about connects for the queue, when somebody has joined it: once they are no
+    /// longer held back, they are not until the queue begins anew.
     fn restrain(&mut self, outlook: Option<Outlook>) {
         let capacity = &mut self.capacity;
         let waiting = self.queue.len();
         if waiting == 1 || capacity.restraint.is_some() {
             let open = capacity.live() - capacity.opening();
-            capacity.restraint = outlook.and_then(|outlook| outlook.restraint(waiting, open));
+            capacity.restraint = outlook.map(|outlook| outlook.restraint(waiting, open));
         }
     }
 }

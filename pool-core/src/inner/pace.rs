@@ -3,9 +3,9 @@
 //!
 //! A burst that the open connections will have served before a new one could be opened needs no
 //! new one: opening some all the same loads the server at the worst moment and leaves more
-//! connections than are needed. So when a queue begins, connects for it are held back if it is
-//! going to drain within a quarter of a connect's time, and for no longer than that: if anybody
-//! waits then, all are opened that are wanted.
+//! connections than are needed. So when a queue begins, connects for it are held back for a quarter
+//! of a connect's time: all, if it is going to drain by then; all but one, if that is not known or
+//! uses have been longer lately. If anybody waits after that, all are opened that are wanted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -86,14 +86,16 @@ pub(crate) struct Outlook {
 }
 
 impl Outlook {
-    /// How many connects `waiting` waiters call for at most when `open` connections serve them:
-    /// none if they will soon have been served, one while nothing is known; `None` for no limit.
-    pub(crate) fn restraint(self, waiting: usize, open: usize) -> Option<usize> {
-        let Some(use_time) = self.use_time else {
-            return Some(1);
+    /// How many connects `waiting` waiters call for at first when `open` connections serve them.
+    pub(crate) fn restraint(self, waiting: usize, open: usize) -> usize {
+        let served_in = |use_time: Nanos| {
+            let in_turn = use_time.saturating_mul(waiting as u64);
+            in_turn / open.max(1) as u64
         };
-        let served_in = use_time.saturating_mul(waiting as u64) / open.max(1) as u64;
-        (served_in <= self.patience).then_some(0)
+        let drains = self
+            .use_time
+            .is_some_and(|use_time| served_in(use_time) <= self.patience);
+        usize::from(!drains)
     }
 }
 
@@ -151,9 +153,9 @@ mod tests {
             use_time: Some(2 * MS),
             patience: 37 * MS,
         };
-        assert_eq!(outlook.restraint(45, 5), Some(0), "18 ms");
-        assert_eq!(outlook.restraint(100, 5), None, "40 ms");
-        assert_eq!(outlook.restraint(10, 0), Some(0), "the caller sees to that");
+        assert_eq!(outlook.restraint(45, 5), 0, "18 ms");
+        assert_eq!(outlook.restraint(100, 5), 1, "40 ms");
+        assert_eq!(outlook.restraint(10, 0), 0, "the caller sees to that");
     }
 
     #[test]
@@ -161,9 +163,9 @@ mod tests {
         let pace = Pace::new();
         assert_eq!(pace.outlook(), None);
         pace.note_connect(Duration::from_millis(150));
-        assert_eq!(pace.outlook().unwrap().restraint(1_000, 1), Some(1));
+        assert_eq!(pace.outlook().unwrap().restraint(10, 1), 1);
         pace.note_use(Duration::from_millis(2));
-        assert_eq!(pace.outlook().unwrap().restraint(1_000, 1), None);
+        assert_eq!(pace.outlook().unwrap().restraint(10, 1), 0);
     }
 
     #[test]

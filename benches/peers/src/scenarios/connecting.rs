@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
-use super::{Sample, block_on};
+use super::{Sample, block_on, warm};
 use crate::peer::{Connects, Peer};
 
 const CONNECT: Duration = Duration::from_millis(100);
@@ -65,4 +66,79 @@ pub(super) fn impatient<P: Peer>() -> Vec<Sample> {
         Sample::new("served_after", "ms", served),
         Sample::new("connects_thrown_away", "connects", thrown_away),
     ]
+}
+
+/// Five of fifty connections are open when fifty callers come at once; each uses a connection for
+/// 2 ms, and opening one takes 150 ms: when was the last served, and how many are open then?
+pub(super) fn spike<P: Peer>() -> Vec<Sample> {
+    const CALLERS: usize = 50;
+    const OPEN: usize = 5;
+    const SLOW_CONNECT: Duration = Duration::from_millis(150);
+    const USE: Duration = Duration::from_millis(2);
+    let (served, opened) = block_on(async {
+        let connects = Connects::default();
+        connects.take(SLOW_CONNECT);
+        let pool = P::new(CALLERS, connects.clone());
+        warm(&pool, OPEN).await;
+        let began = Instant::now();
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            let pool = pool.clone();
+            callers.spawn(async move {
+                let guard = pool.get().await;
+                let served = began.elapsed();
+                sleep(USE).await;
+                drop(guard);
+                served
+            });
+        }
+        let served = callers.join_all().await.into_iter().max();
+        sleep(SLOW_CONNECT * 2).await;
+        (served.unwrap_or_default(), connects.begun())
+    });
+    #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
+    let opened = opened as f64;
+    vec![
+        Sample::new("last_served_after", "ms", served.as_secs_f64() * 1e3),
+        Sample::new("connections_opened", "connections", opened),
+    ]
+}
+
+/// A thousand callers give up at some point of their wait for ten connections, a hundred thousand
+/// times in all: how many of the ten can still be had?
+pub(super) fn storm<P: Peer>() -> Vec<Sample> {
+    const CALLERS: u64 = 1_000;
+    const ROUNDS: u64 = 100;
+    const CONNECTIONS: usize = 10;
+    let left = block_on(async {
+        let pool = P::new(CONNECTIONS, Connects::default());
+        warm(&pool, CONNECTIONS).await;
+        let mut callers = JoinSet::new();
+        for caller in 0..CALLERS {
+            let pool = pool.clone();
+            callers.spawn(async move {
+                for round in 0..ROUNDS {
+                    let patience = Duration::from_micros((caller * 7 + round * 13) % 200);
+                    let holding = async {
+                        let guard = pool.get().await;
+                        yield_now().await;
+                        drop(guard);
+                    };
+                    let _given_up = timeout(patience, holding).await;
+                }
+            });
+        }
+        while callers.join_next().await.is_some() {}
+        let mut held = Vec::new();
+        while held.len() < CONNECTIONS {
+            let Ok(guard) = timeout(Duration::from_millis(500), pool.get()).await else {
+                break;
+            };
+            held.push(guard);
+        }
+        held.len()
+    });
+    #[expect(clippy::cast_precision_loss, reason = "ten at most")]
+    let lost = (CONNECTIONS - left) as f64;
+    vec![Sample::new("slots_lost", "connections", lost)]
 }

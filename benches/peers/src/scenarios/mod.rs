@@ -27,6 +27,10 @@ pub(crate) enum Scenario {
     SlowConnect,
     /// A caller gives up after 30 ms and tries again, while a connect takes 100 ms.
     Impatient,
+    /// Fifty callers at once on five open connections, with connects of 150 ms.
+    Spike,
+    /// A hundred thousand waits are given up half-way.
+    Storm,
 }
 
 /// One figure of one run.
@@ -49,13 +53,15 @@ impl Sample {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::OneTask,
         Self::TwoTasks,
         Self::Tasks64On10,
         Self::Tasks1000On10,
         Self::SlowConnect,
         Self::Impatient,
+        Self::Spike,
+        Self::Storm,
     ];
 
     /// Its name in the file of figures.
@@ -67,6 +73,8 @@ impl Scenario {
             Self::Tasks1000On10 => "1000_tasks_on_10",
             Self::SlowConnect => "slow_connect",
             Self::Impatient => "impatient",
+            Self::Spike => "spike",
+            Self::Storm => "cancellation_storm",
         }
     }
 
@@ -79,6 +87,10 @@ impl Scenario {
             Self::Tasks1000On10 => "1,000 tasks on 10 connections, held across a yield",
             Self::SlowConnect => "a connection returned after 5 ms, own connect 100 ms",
             Self::Impatient => "a caller with 30 ms of patience, connects of 100 ms",
+            Self::Spike => {
+                "50 callers at once on 5 open connections, uses of 2 ms, connects of 150 ms"
+            }
+            Self::Storm => "100,000 waits given up half-way, 10 connections",
         }
     }
 
@@ -99,6 +111,8 @@ impl Scenario {
             Self::Tasks1000On10 => cores::on_two(|| contended::run::<P>(1_000, 10)),
             Self::SlowConnect => connecting::slow_connect::<P>(),
             Self::Impatient => connecting::impatient::<P>(),
+            Self::Spike => connecting::spike::<P>(),
+            Self::Storm => connecting::storm::<P>(),
         }
     }
 }
