@@ -13,7 +13,7 @@ use pool_core::Pools;
 use pool_mysql::mysql_async::prelude::Queryable;
 use pool_mysql::{MySqlManager, Pool as MySqlPool};
 use pool_postgres::{PgManager, Pool as PgPool};
-use pool_servers::{MySql, Postgres};
+use pool_servers::{MySql, Postgres, Server};
 use pool_sqlite::{Pool as SqlitePool, SqliteConfig, SqliteManager};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -53,11 +53,18 @@ impl Shop {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let postgres = Postgres::new().start_async().await?;
-    let mysql = MySql::new().start_async().await?;
-    let url = |variable, throw_away: String| std::env::var(variable).unwrap_or(throw_away);
-    let orders = PgManager::from_url(&url("ORDERS_URL", postgres.url()))?;
-    let catalogue = MySqlManager::from_url(&url("CATALOGUE_URL", mysql.url()))?;
+    // What was started for this run is removed at its end.
+    let mut started = Vec::new();
+    let orders = match std::env::var("ORDERS_URL") {
+        Ok(url) => url,
+        Err(_) => kept(&mut started, Postgres::new().start_async().await?),
+    };
+    let catalogue = match std::env::var("CATALOGUE_URL") {
+        Ok(url) => url,
+        Err(_) => kept(&mut started, MySql::new().start_async().await?),
+    };
+    let orders = PgManager::from_url(&orders)?;
+    let catalogue = MySqlManager::from_url(&catalogue)?;
     let shop = Shop {
         orders: PgPool::builder(orders).connect().await?,
         catalogue: MySqlPool::builder(catalogue).connect().await?,
@@ -80,6 +87,13 @@ async fn main() -> Result<(), Failure> {
         println!("{name:<10} {report}");
     }
     Ok(())
+}
+
+/// The address of a server that has been started.
+fn kept(started: &mut Vec<Server>, server: Server) -> String {
+    let url = server.url();
+    started.push(server);
+    url
 }
 
 /// Makes the tables.

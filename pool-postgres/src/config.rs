@@ -129,10 +129,9 @@ impl PgConfig {
         let mut driver = self.driver.clone();
         let mut options = driver.get_options().unwrap_or_default().to_owned();
         let timeout = self.statement_timeout.map(|limit| {
-            (
-                "statement_timeout".to_owned(),
-                format!("{}ms", limit.as_millis()),
-            )
+            // The server takes 0 for no limit at all.
+            let milliseconds = limit.as_micros().div_ceil(1000).max(1);
+            ("statement_timeout".to_owned(), format!("{milliseconds}ms"))
         });
         for (name, value) in timeout.iter().chain(&self.session) {
             // A backslash protects blanks and itself there.
@@ -282,11 +281,13 @@ fn split(text: &str) -> (String, Vec<(&str, &str)>) {
 
 impl fmt::Debug for PgConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.session.iter().map(|(name, _)| name).collect();
         f.debug_struct("PgConfig")
             .field("server", &self.name())
             .field("user", &self.driver.get_user())
             .field("statement_timeout", &self.statement_timeout)
-            .field("session", &self.session)
+            // The values may be secrets.
+            .field("session", &names)
             .field("recycle", &self.recycle)
             .field("tls", &self.tls)
             .finish_non_exhaustive()
@@ -304,7 +305,17 @@ mod tests {
             .parse()
             .unwrap();
         assert_eq!(config.name(), "postgres://db1:6000,db2:6001/orders");
-        assert!(!format!("{config:?}").contains("hunter2"));
+        let config = config.session("app.secret", "hunter2");
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("app.secret"));
+    }
+
+    #[test]
+    fn a_timeout_too_short_to_say_is_not_taken_for_none() {
+        let config: PgConfig = "postgres://db/app".parse().unwrap();
+        let config = config.statement_timeout(std::time::Duration::from_micros(500));
+        let startup = config.startup();
+        assert_eq!(startup.get_options(), Some("-c statement_timeout=1ms"));
     }
 
     #[test]

@@ -93,3 +93,29 @@ async fn a_backend_that_is_terminated_is_replaced() {
     .await;
     assert_ne!(pid, other);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_callers_of_a_dead_server_make_no_storm_and_are_all_served_when_it_is_back() {
+    const OUTAGE: Duration = Duration::from_secs(3);
+    let server = server().await;
+    let pool = pool(&server, 10);
+    answered(&pool).await;
+    server.aside(Server::kill).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..1_000 {
+        let pool = pool.clone();
+        callers.spawn(async move { answered(&pool).await });
+    }
+    tokio::time::sleep_until(began + OUTAGE).await;
+    let failures = pool.stats().connect_failures;
+    server.aside(Server::restart).await.unwrap();
+    while let Some(caller) = soon(callers.join_next()).await {
+        caller.unwrap();
+    }
+    let seconds = OUTAGE.as_secs();
+    assert!(
+        failures >= 1 && failures <= 10 * (seconds + 1),
+        "{failures}"
+    );
+}
