@@ -3,7 +3,7 @@
 //!
 //! Read are a sequence of amounts with their units, the larger unit first (`250ms`, `1h30m`,
 //! `1.5s`), or a bare number, which is seconds (`30`, `0.25`). The arithmetic is on whole
-//! nanoseconds and checked: no input overflows, and what [`print`] wrote [`parse`] reads back as
+//! nanoseconds and checked: no input overflows, and what [`print()`] wrote [`parse`] reads back as
 //! the same duration. Whether zero means "no limit" is for the setting to say.
 
 use std::fmt::Write;
@@ -22,7 +22,14 @@ const UNITS: [(&str, u128); 6] = [
 ];
 
 /// The duration `text` says, or `None` where it says none or one too long to represent.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(pool_core::duration::parse("1m30s"), Some(Duration::from_secs(90)));
+/// ```
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     let (mut amount, mut rest) = Amount::split_from(text)?;
     if rest.is_empty() {
@@ -46,7 +53,8 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// `duration` as a text that [`parse`] reads back exactly: `1h30m`, `250ms`, `0s`.
-pub(crate) fn print(duration: Duration) -> String {
+#[must_use]
+pub fn print(duration: Duration) -> String {
     if duration.is_zero() {
         return "0s".to_owned();
     }
@@ -209,14 +217,14 @@ mod tests {
 
         #[test]
         fn no_text_panics(text in "\\PC*") {
-            parse(&text);
+            let _ = parse(&text);
         }
 
         #[test]
         fn no_text_that_looks_like_a_duration_panics(
             text in "([0-9]{1,60}(\\.[0-9]{0,60})?(h|m|s|ms|us|ns| )?){1,4}"
         ) {
-            parse(&text);
+            let _ = parse(&text);
         }
     }
 }

@@ -118,9 +118,10 @@
 mod acquire;
 mod breaker;
 mod builder;
+mod cause;
 mod close;
 mod config;
-mod duration;
+pub mod duration;
 mod error;
 pub mod export;
 mod guard;
@@ -136,10 +137,12 @@ mod registry;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod url;
 mod waiting;
 
 pub use breaker::BreakerHandle;
 pub use builder::PoolBuilder;
+pub use cause::Cause;
 pub use close::CloseReport;
 pub use config::{
     ConfigError, ConfigProblem, NestedAcquire, PoolConfig, Reuse, Shedding, Validation,

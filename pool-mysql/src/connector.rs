@@ -12,7 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::config::MySqlConfig;
-use crate::error::{Cause, MySqlError};
+use pool_core::Cause;
+
+use crate::error::MySqlError;
 use crate::server::ServerInfo;
 
 /// How long stopping a statement may take, the connect for it included.

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use mysql_async::{DriverError, IoError};
-use pool_core::Severity;
+use pool_core::{Cause, Severity};
 
 /// Why a connection could not be opened, checked or reset.
 ///
@@ -24,6 +24,29 @@ use pool_core::Severity;
 /// }
 /// # let _ = is_worth_another_try;
 /// ```
+///
+/// | cause | recognised by | transient |
+/// | --- | --- | --- |
+/// | [`Refused`](Cause::Refused) | connection refused, no such socket, a full backlog | yes |
+/// | [`Unreachable`](Cause::Unreachable) | no route to the host or its network | yes |
+/// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
+/// | [`TimedOut`](Cause::TimedOut) | the system's time limit for packets | yes |
+/// | [`Lost`](Cause::Lost) | end of stream, reset; 1080, 1081, 1152 to 1161, 1184, 4031 (MySQL) | yes |
+/// | [`Tls`](Cause::Tls) | rustls; a server without TLS; 3159, 4156 | no |
+/// | [`Authentication`](Cause::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 4151, 3032 | no |
+/// | [`Password`](Cause::Password) | the password provider failed | yes |
+/// | [`HostBlocked`](Cause::HostBlocked) | 1129 | no |
+/// | [`DatabaseMissing`](Cause::DatabaseMissing) | 1049 | no |
+/// | [`TooManyConnections`](Cause::TooManyConnections) | 1040, 1203, 1226 | yes |
+/// | [`ShuttingDown`](Cause::ShuttingDown) | 1053, 1077, 1079 | yes |
+/// | [`ReadOnly`](Cause::ReadOnly) | 1290, 1836 | yes |
+/// | [`ReadOnlyTransaction`](Cause::ReadOnlyTransaction) | 1792 | no |
+/// | [`StatementTimeout`](Cause::StatementTimeout) | 1969 (MariaDB), 3024 (MySQL) | yes |
+/// | [`Interrupted`](Cause::Interrupted) | 1317; 1927 (MariaDB), 3169 (MySQL) | yes |
+/// | [`LockConflict`](Cause::LockConflict) | 1205, 1213; 1020 (MariaDB's snapshots) | yes |
+/// | [`OutOfDescriptors`](Cause::OutOfDescriptors) | `EMFILE`, `ENFILE` | yes |
+/// | [`Dirty`](Cause::Dirty) | a reset left a transaction open | no |
+/// | [`Other`](Cause::Other) | everything else | no |
 #[derive(Debug)]
 pub struct MySqlError {
     cause: Cause,
@@ -38,204 +61,46 @@ enum Source {
     Other(Box<dyn StdError + Send + Sync>),
 }
 
-/// What an error means.
-///
-/// | cause | recognised by | transient |
-/// | --- | --- | --- |
-/// | [`Refused`](Self::Refused) | connection refused, no such socket, a full backlog | yes |
-/// | [`Unreachable`](Self::Unreachable) | no route to the host or its network | yes |
-/// | [`Dns`](Self::Dns) | the host's name cannot be resolved | yes |
-/// | [`TimedOut`](Self::TimedOut) | the system's time limit for packets | yes |
-/// | [`Lost`](Self::Lost) | end of stream, reset; 1080, 1081, 1152 to 1161, 1184, 4031 (MySQL) | yes |
-/// | [`Tls`](Self::Tls) | rustls; a server without TLS; 3159, 4156 | no |
-/// | [`Authentication`](Self::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 4151, 3032 | no |
-/// | [`Password`](Self::Password) | the password provider failed | yes |
-/// | [`HostBlocked`](Self::HostBlocked) | 1129 | no |
-/// | [`DatabaseMissing`](Self::DatabaseMissing) | 1049 | no |
-/// | [`TooManyConnections`](Self::TooManyConnections) | 1040, 1203, 1226 | yes |
-/// | [`ShuttingDown`](Self::ShuttingDown) | 1053, 1077, 1079 | yes |
-/// | [`ReadOnly`](Self::ReadOnly) | 1290, 1836 | yes |
-/// | [`ReadOnlyTransaction`](Self::ReadOnlyTransaction) | 1792 | no |
-/// | [`StatementTimeout`](Self::StatementTimeout) | 1969 (MariaDB), 3024 (MySQL) | yes |
-/// | [`Interrupted`](Self::Interrupted) | 1317; 1927 (MariaDB), 3169 (MySQL) | yes |
-/// | [`LockConflict`](Self::LockConflict) | 1205, 1213; 1020 (MariaDB's snapshots) | yes |
-/// | [`OutOfDescriptors`](Self::OutOfDescriptors) | `EMFILE`, `ENFILE` | yes |
-/// | [`Dirty`](Self::Dirty) | a reset left a transaction open | no |
-/// | [`Other`](Self::Other) | everything else | no |
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cause {
-    /// Nobody listens there, or nobody accepts.
-    Refused,
-    /// There is no way to the host.
-    Unreachable,
-    /// The host's name cannot be resolved.
-    Dns,
-    /// The other side did not answer in the system's time.
-    TimedOut,
-    /// The connection broke.
-    Lost,
-    /// TLS could not be agreed upon, or a certificate is not trusted.
-    Tls,
-    /// The server does not let this account in.
-    Authentication,
-    /// The password provider had none.
-    Password,
-    /// The server has blocked this host after too many failed connects.
-    HostBlocked,
-    /// There is no such database.
-    DatabaseMissing,
-    /// The server, or the account, has all connections it may have.
-    TooManyConnections,
-    /// The server is going down.
-    ShuttingDown,
-    /// The server takes no writes: it is a replica, perhaps since a moment ago. Give the connection
-    /// up with `PooledConnection::invalidate`: a new one may reach the new primary.
-    ReadOnly,
-    /// A write in a transaction that was begun as read-only.
-    ReadOnlyTransaction,
-    /// The statement took longer than the statement timeout.
-    StatementTimeout,
-    /// Somebody killed the statement or its connection.
-    Interrupted,
-    /// A deadlock, or a lock that was not free in time: roll back and begin again.
-    LockConflict,
-    /// This process has no file descriptor left.
-    OutOfDescriptors,
-    /// The connection could not be brought back to a fresh state.
-    Dirty,
-    /// Anything else.
-    Other,
+/// What an error of the driver means.
+fn cause_of(error: &mysql_async::Error) -> Cause {
+    match error {
+        mysql_async::Error::Server(error) => cause_of_code(error.code),
+        #[cfg(feature = "rustls")]
+        mysql_async::Error::Io(IoError::Io(error)) if matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>()) => {
+            Cause::Tls
+        }
+        mysql_async::Error::Io(IoError::Io(error)) => Cause::of_io(error),
+        #[cfg(feature = "rustls")]
+        mysql_async::Error::Io(IoError::Tls(_)) => Cause::Tls,
+        mysql_async::Error::Driver(error) => match error {
+            DriverError::ConnectionClosed => Cause::Lost,
+            DriverError::NoClientSslFlagFromServer => Cause::Tls,
+            DriverError::UnknownAuthPlugin { .. }
+            | DriverError::MysqlOldPasswordDisabled
+            | DriverError::CleartextPluginDisabled => Cause::Authentication,
+            _ => Cause::Other,
+        },
+        _ => Cause::Other,
+    }
 }
 
-impl Cause {
-    /// Whether the same call may well succeed when tried again a little later.
-    pub fn is_transient(self) -> bool {
-        !matches!(
-            self,
-            Self::Tls
-                | Self::Authentication
-                | Self::HostBlocked
-                | Self::DatabaseMissing
-                | Self::ReadOnlyTransaction
-                | Self::Dirty
-                | Self::Other
-        )
-    }
-
-    fn of(error: &mysql_async::Error) -> Self {
-        match error {
-            mysql_async::Error::Server(error) => Self::of_code(error.code),
-            mysql_async::Error::Io(IoError::Io(error)) => Self::of_io(error),
-            #[cfg(feature = "rustls")]
-            mysql_async::Error::Io(IoError::Tls(_)) => Self::Tls,
-            mysql_async::Error::Driver(error) => match error {
-                DriverError::ConnectionClosed => Self::Lost,
-                DriverError::NoClientSslFlagFromServer => Self::Tls,
-                DriverError::UnknownAuthPlugin { .. }
-                | DriverError::MysqlOldPasswordDisabled
-                | DriverError::CleartextPluginDisabled => Self::Authentication,
-                _ => Self::Other,
-            },
-            _ => Self::Other,
+fn cause_of_code(code: u16) -> Cause {
+    match code {
+        1040 | 1203 | 1226 => Cause::TooManyConnections,
+        1044 | 1045 | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3032 | 3118 | 4151 => {
+            Cause::Authentication
         }
-    }
-
-    fn of_code(code: u16) -> Self {
-        match code {
-            1040 | 1203 | 1226 => Self::TooManyConnections,
-            1044 | 1045 | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3032 | 3118 | 4151 => {
-                Self::Authentication
-            }
-            1129 => Self::HostBlocked,
-            1049 => Self::DatabaseMissing,
-            1053 | 1077 | 1079 => Self::ShuttingDown,
-            1080 | 1081 | 1152..=1161 | 1184 | 4031 => Self::Lost,
-            1290 | 1836 => Self::ReadOnly,
-            1792 => Self::ReadOnlyTransaction,
-            1969 | 3024 => Self::StatementTimeout,
-            1317 | 1927 | 3169 => Self::Interrupted,
-            1020 | 1205 | 1213 => Self::LockConflict,
-            3159 | 4156 => Self::Tls,
-            _ => Self::Other,
-        }
-    }
-
-    fn of_io(error: &io::Error) -> Self {
-        const EMFILE: i32 = 24;
-        const ENFILE: i32 = 23;
-        #[cfg(feature = "rustls")]
-        if matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>()) {
-            return Self::Tls;
-        }
-        if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) {
-            return Self::OutOfDescriptors;
-        }
-        match error.kind() {
-            // A Unix socket says `WouldBlock` when its backlog is full.
-            io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::NotFound
-            | io::ErrorKind::WouldBlock => Self::Refused,
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::Unreachable,
-            io::ErrorKind::TimedOut => Self::TimedOut,
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::NotConnected => Self::Lost,
-            _ => Self::Other,
-        }
-    }
-
-    fn what(self) -> &'static str {
-        match self {
-            Self::Refused => "nobody accepts connections there",
-            Self::Unreachable => "the host cannot be reached",
-            Self::Dns => "the host's name cannot be resolved",
-            Self::TimedOut => "no answer in time",
-            Self::Lost => "the connection broke",
-            Self::Tls => "no agreement on TLS",
-            Self::Authentication => "the server does not let this account in",
-            Self::Password => "no password from the provider",
-            Self::HostBlocked => "the server has blocked this host",
-            Self::DatabaseMissing => "there is no such database",
-            Self::TooManyConnections => "no connection is left",
-            Self::ShuttingDown => "the server is shutting down",
-            Self::ReadOnly => "the server takes no writes",
-            Self::ReadOnlyTransaction => "a write in a read-only transaction",
-            Self::StatementTimeout => "stopped after the statement timeout",
-            Self::Interrupted => "killed before it was done",
-            Self::LockConflict => "a conflict over locks",
-            Self::OutOfDescriptors => "no file descriptor is left",
-            Self::Dirty => "the session is not clean",
-            Self::Other => "MySQL",
-        }
-    }
-
-    fn advice(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Refused => "is the server running, and are host, port or socket right?",
-            Self::Unreachable => "check the route and the firewall",
-            Self::Dns => "check the host's name and the resolver",
-            Self::TimedOut => "check the network and the firewall",
-            Self::Tls => {
-                "check the server's certificate, its authority (`tls_ca`) and whether the server \
-                 has TLS at all"
-            }
-            Self::Authentication => {
-                "check user, password, the host the account is for, and its rights to the database"
-            }
-            Self::HostBlocked => "find out why connects failed, then run FLUSH HOSTS on the server",
-            Self::DatabaseMissing => "create it, or correct its name",
-            Self::TooManyConnections => {
-                "lower max_size here or raise max_connections (max_user_connections) there"
-            }
-            Self::ReadOnly => "is this a replica? writes go to the primary",
-            Self::StatementTimeout => "raise statement_timeout or make the statement faster",
-            Self::LockConflict => "roll back and begin the transaction again",
-            Self::OutOfDescriptors => "raise `ulimit -n` or lower max_size",
-            _ => return None,
-        })
+        1129 => Cause::HostBlocked,
+        1049 => Cause::DatabaseMissing,
+        1053 | 1077 | 1079 => Cause::ShuttingDown,
+        1080 | 1081 | 1152..=1161 | 1184 | 4031 => Cause::Lost,
+        1290 | 1836 => Cause::ReadOnly,
+        1792 => Cause::ReadOnlyTransaction,
+        1969 | 3024 => Cause::StatementTimeout,
+        1317 | 1927 | 3169 => Cause::Interrupted,
+        1020 | 1205 | 1213 => Cause::LockConflict,
+        3159 | 4156 => Cause::Tls,
+        _ => Cause::Other,
     }
 }
 
@@ -286,12 +151,8 @@ impl MySqlError {
     /// What it says about the next attempt to connect.
     pub(crate) fn severity(&self, password_may_change: bool) -> Severity {
         match self.cause {
-            Cause::TooManyConnections => Severity::TooManyConnections,
             Cause::Authentication if password_may_change => Severity::Transient,
-            Cause::Authentication | Cause::DatabaseMissing | Cause::HostBlocked | Cause::Tls => {
-                Severity::Permanent
-            }
-            _ => Severity::Transient,
+            cause => cause.severity(),
         }
     }
 
@@ -312,7 +173,7 @@ impl MySqlError {
 impl From<mysql_async::Error> for MySqlError {
     fn from(error: mysql_async::Error) -> Self {
         Self {
-            cause: Cause::of(&error),
+            cause: cause_of(&error),
             address: None,
             source: Source::Driver(error),
         }

@@ -19,6 +19,41 @@
 //! [`pool_core`]'s: sizes, timeouts, statistics, shutdown. What is particular to MySQL is told at
 //! [`MySqlConfig`] (settings and URL parameters), [`Recycle`] (what a returned connection is reset
 //! to) and [`MySqlError`] (causes, codes, and which are transient).
+//!
+//! # Timeouts
+//!
+//! | what | setting | default |
+//! | --- | --- | --- |
+//! | waiting for a connection | `acquire_timeout` of the pool | 30 s |
+//! | connecting and logging in | `connect_timeout` of the pool | 10 s |
+//! | one statement | [`statement_timeout`](MySqlConfig::statement_timeout): `max_statement_time` on MariaDB, `max_execution_time` (of `SELECT` only) on MySQL | the server's |
+//! | validating, recycling, closing | `validate_timeout`, `recycle_timeout`, `close_timeout` of the pool | 5 s each |
+//! | an idle connection, by the server | its `wait_timeout`, 8 h unless set; keep the pool's `idle_timeout` or `keepalive` below it | 10 min, 60 s |
+//!
+//! # TLS
+//!
+//! With the feature `rustls` (provider `ring`): `tls_ca=/etc/ca.pem` trusts one authority,
+//! `require_ssl=true` those that Mozilla trusts, and [`MySqlConfig::tls`](MySqlConfig) takes the
+//! driver's options, client certificates among them. A server without TLS is then refused.
+//!
+//! # Proxies in between
+//!
+//! Not tried by us; by their manuals, `ProxySQL` and `MaxScale` give a client's statements to whatever
+//! server connection is free, as long as the session has no state that they track. A session
+//! setting of [`MySqlConfig`] keeps them from it, so set as few as possible. Connection numbers are
+//! the proxy's: before a `KILL` this crate compares what server answers, and stops nothing where it is
+//! another one. Some proxies answer a ping by themselves:
+//! [`validation_query`](MySqlConfig::validation_query) asks the server.
+//!
+//! # Versions
+//!
+//! | server | tried | driver |
+//! | --- | --- | --- |
+//! | MariaDB 10.11 | by every test | `mysql_async` 0.37 |
+//! | MySQL 9 (Oracle's) | by every test, where it can be installed (`scripts/test-mysql`) | |
+//! | MySQL 5.7, 8.0, 8.4, MariaDB 10.2 and later | not by us | |
+//!
+//! [`MySqlConnection::server`] tells which one answers.
 
 #![forbid(unsafe_code)]
 
@@ -33,10 +68,10 @@ mod url;
 
 pub use config::{MySqlConfig, Recycle};
 pub use connection::MySqlConnection;
-pub use error::{Cause, MySqlError};
+pub use error::MySqlError;
 pub use manager::MySqlManager;
 pub use mysql_async;
-pub use pool_core;
+pub use pool_core::{self, Cause};
 pub use server::{Flavour, ServerInfo};
 pub use url::UrlError;
 

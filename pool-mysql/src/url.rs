@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use mysql_async::{IsolationLevel, Opts};
+use pool_core::{duration, url::take_parameters};
 
 use crate::config::{MySqlConfig, Recycle};
 
@@ -52,21 +53,11 @@ impl MySqlConfig {
     ///
     /// For another scheme, a malformed URL, an unknown parameter, a value that is not allowed.
     pub fn from_url(url: &str) -> Result<Self, UrlError> {
-        let (before, query) = url.split_once('?').unwrap_or((url, ""));
-        let (ours, others): (Vec<_>, Vec<_>) = query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| (pair, pair.split_once('=').unwrap_or((pair, ""))))
-            .partition(|(_, (name, _))| PARAMETERS.contains(name) || name.starts_with("pool_"));
-        let others: Vec<_> = others.into_iter().map(|(pair, _)| pair).collect();
-        let url = if others.is_empty() {
-            before.to_owned()
-        } else {
-            format!("{before}?{}", others.join("&"))
-        };
+        let is_ours = |name: &str| PARAMETERS.contains(&name) || name.starts_with("pool_");
+        let (ours, url) = take_parameters(url, is_ours);
         let mut config = Self::new(Opts::from_url(&url).map_err(UrlError::Driver)?);
-        for (_, (name, value)) in ours {
-            config = config.set(name, &decode(value))?;
+        for (name, value) in ours {
+            config = config.set(&name, &value)?;
         }
         Ok(config)
     }
@@ -145,32 +136,7 @@ impl FromStr for MySqlConfig {
 
 /// The duration, longer than zero, that `text` says.
 fn duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let (amount, unit) = UNITS
-        .iter()
-        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))
-        .unwrap_or((text, &1.0));
-    let seconds = amount.parse::<f64>().ok()? * unit;
-    let duration = Duration::try_from_secs_f64(seconds).ok()?;
-    (!duration.is_zero()).then_some(duration)
-}
-
-/// `text` without its percent-encoding; a `%` that begins none stays.
-fn decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let digit = |index: usize| char::from(*after.get(index)?).to_digit(16);
-        let pair = || u8::try_from(digit(0)? * 16 + digit(1)?).ok();
-        if let Some(encoded) = (byte == b'%').then(pair).flatten() {
-            decoded.push(encoded);
-            rest = &after[2..];
-        } else {
-            decoded.push(byte);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    duration::parse(text).filter(|duration| !duration.is_zero())
 }
 
 #[cfg(test)]

@@ -4,21 +4,40 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::future::Future;
 use std::path::PathBuf;
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use pool_core::PasswordProvider;
-use tokio_postgres::config::{self, Host};
+use tokio_postgres::config::{self, ChannelBinding, Host, SslNegotiation};
+use tokio_postgres::error::DbError;
 
 use crate::error::PgError;
+use crate::messages::OnNotice;
 use crate::tls::{SslMode, Tls};
 
 /// A server, a database and the settings of the sessions there.
 ///
 /// Parsed from `postgres://user:password@host:port/database?application_name=…` or
-/// `host=… user=…`, in the words of [`tokio_postgres::Config`], or made from one. Parameters that
-/// begin with `pool_` are the pool's and are passed over here.
+/// `host=… user=…`, or made from a [`tokio_postgres::Config`]. Most settings are a parameter, too:
+///
+/// | setting | default | parameter |
+/// | --- | --- | --- |
+/// | [`recycle`](Self::recycle) | fast | `recycle=fast`, `verified`, `clean` |
+/// | [`statement_timeout`](Self::statement_timeout) | 60 s | `statement_timeout=30s`, `none` |
+/// | [`statement_cache`](Self::statement_cache) | 100 statements | `statement_cache=100` |
+/// | [`ssl_mode`](Self::ssl_mode) | prefer | `sslmode=verify-full` |
+/// | [`ssl_root_certificate`](Self::ssl_root_certificate) | what Mozilla trusts | `sslrootcert=/etc/ca.pem` |
+/// | [`ssl_client_certificate`](Self::ssl_client_certificate) | none | `sslcert=…&sslkey=…` |
+/// | application name | `pool-postgres` | `application_name=checkout` |
+/// | a limit for each host | 3 s where there are several, else the pool's | `connect_timeout=3` (seconds) |
+/// | several hosts | | `host1:5432,host2:5432`, `load_balance_hosts=random`, `hostaddr=…` |
+/// | which of them | any | `target_session_attrs=read-write`, `read-only` |
+/// | keepalive of TCP | after 2 h of silence | `keepalives=0`, `keepalives_idle=60`, `keepalives_interval=10`, `keepalives_retries=3` |
+/// | unanswered packets | the system's | `tcp_user_timeout=10` (seconds; Linux) |
+/// | [`session`](Self::session), [`password_provider`](Self::password_provider), [`on_notice`](Self::on_notice) | none | |
+///
+/// Names the driver knows and this crate does not honour (`sslnegotiation=direct`,
+/// `channel_binding=require`) are refused, and so is what nobody knows.
 #[derive(Clone)]
 #[must_use]
 pub struct PgConfig {
@@ -29,21 +48,39 @@ pub struct PgConfig {
     pub(crate) tls: Tls,
     pub(crate) password_provider: Option<PasswordProvider>,
     pub(crate) statement_cache: usize,
+    pub(crate) on_notice: Option<OnNotice>,
 }
 
 /// Prepared statements that a connection keeps, unless told otherwise.
 const STATEMENT_CACHE: usize = 100;
 
-/// When a returned connection is given a fresh session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What is done to a connection that was used, before somebody else gets it.
+///
+/// Whatever the policy, a connection is never handed on inside a transaction, in a `COPY`, or with
+/// a statement under way; and the driver's prepared statements stay.
+///
+/// | left behind | `Fast` | `Verified` | `Clean` | `Custom` |
+/// | --- | --- | --- | --- | --- |
+/// | a statement in flight, an unfinished `COPY` | ended, cancelled if need be | same | same | same |
+/// | an open or failed transaction | rolled back | same | same | same |
+/// | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, temporary tables | undone, when seen | same | undone | undone, when seen |
+/// | what functions do unseen (`set_config`, `pg_advisory_lock`) | stays, unless [`reset_on_return`](crate::PgConnection::reset_on_return) | same | undone | as the SQL does |
+/// | round trips when nothing was left | 0 | 1 | 1 | 1 |
+///
+/// Undone are settings, listening, cursors, advisory locks, temporary tables, sequences' last values
+/// and cached plans: `DISCARD ALL` without `DEALLOCATE ALL`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Recycle {
-    /// When something was seen to be left behind: a clean return costs nothing.
+    /// What was seen to be left behind is undone: a clean return costs nothing.
     #[default]
-    WhenChanged,
-    /// At every return: one round trip, and nothing of the session survives but the driver's
-    /// prepared statements.
-    Always,
+    Fast,
+    /// As `Fast`, and the server is asked whether it is there, after every use.
+    Verified,
+    /// The session is reset after every use.
+    Clean,
+    /// As `Fast`, and then this SQL, after every use.
+    Custom(String),
 }
 
 impl PgConfig {
@@ -76,6 +113,15 @@ impl PgConfig {
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         self.password_provider = Some(PasswordProvider::new(provider));
+        self
+    }
+
+    /// Called with each notice and warning that the server sends; by default they are logged, as
+    /// `notice from PostgreSQL` at debug.
+    ///
+    /// It runs on the task that drives the connection, and must neither block nor panic.
+    pub fn on_notice(mut self, handler: impl Fn(&DbError) + Send + Sync + 'static) -> Self {
+        self.on_notice = Some(OnNotice(Arc::new(handler)));
         self
     }
 
@@ -118,7 +164,7 @@ impl PgConfig {
         self
     }
 
-    /// When a returned connection is given a fresh session.
+    /// What is done to a used connection before somebody else gets it.
     pub fn recycle(mut self, recycle: Recycle) -> Self {
         self.recycle = recycle;
         self
@@ -134,12 +180,10 @@ impl PgConfig {
             ("statement_timeout".to_owned(), format!("{milliseconds}ms"))
         });
         for (name, value) in timeout.iter().chain(&self.session) {
-            // A backslash protects blanks and itself there.
-            let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
-            let _ = write!(options, " -c {name}={value}");
+            let _ = write!(options, " -c {name}={}", protected(value));
         }
         if !options.is_empty() {
-            driver.options(options.trim());
+            driver.options(options.trim_start());
         }
         // The stream the driver gets is encrypted already, or is not to be.
         driver.ssl_mode(config::SslMode::Disable);
@@ -147,6 +191,51 @@ impl PgConfig {
             driver.application_name("pool-postgres");
         }
         driver
+    }
+
+    /// Which setting breaks its rule, if one does.
+    pub(crate) fn problem(&self) -> Option<PgError> {
+        let (hosts, addresses) = (self.driver.get_hosts(), self.driver.get_hostaddrs());
+        let servers = hosts.len().max(addresses.len());
+        let ports = self.driver.get_ports().len();
+        let refuse = |name, value: &dyn fmt::Display, rule| {
+            Some(PgError::setting(name, value.to_string(), rule))
+        };
+        if servers == 0 {
+            return refuse("host", &"", "must name at least one server");
+        }
+        if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
+            let given = format!("{} addresses", addresses.len());
+            return refuse("hostaddr", &given, "must be one for each host");
+        }
+        if ports > 1 && ports != servers {
+            let given = format!("{ports} ports");
+            return refuse("port", &given, "must be one, or one for each host");
+        }
+        if self.tls.certificate.is_some() != self.tls.key.is_some() {
+            let given = format!("{:?}", self.tls.certificate);
+            return refuse(
+                "sslcert",
+                &given,
+                "and sslkey are given together or not at all",
+            );
+        }
+        if self.driver.get_ssl_negotiation() == SslNegotiation::Direct {
+            return refuse("sslnegotiation", &"direct", "is not supported");
+        }
+        if self.driver.get_channel_binding() == ChannelBinding::Require {
+            return refuse("channel_binding", &"require", "is not supported");
+        }
+        let is_name = |name: &str| {
+            let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
+            !name.is_empty() && name.chars().all(letters)
+        };
+        let (name, _) = self.session.iter().find(|(name, _)| !is_name(name))?;
+        refuse(
+            "session",
+            name,
+            "must be the name of a setting, such as work_mem",
+        )
     }
 
     /// The server without the user's secrets, as `postgres://host:port/database`.
@@ -190,93 +279,23 @@ impl From<tokio_postgres::Config> for PgConfig {
             tls,
             password_provider: None,
             statement_cache: STATEMENT_CACHE,
+            on_notice: None,
         }
     }
 }
 
-impl FromStr for PgConfig {
-    type Err = PgError;
-
-    fn from_str(text: &str) -> Result<Self, PgError> {
-        let (for_driver, own) = split(text);
-        let driver: tokio_postgres::Config = for_driver.parse()?;
-        let mut config = Self::from(driver);
-        for (name, value) in own {
-            config.set(name, value)?;
+/// A value for the options of the startup packet, where blanks separate and a backslash protects
+/// what follows it.
+fn protected(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for letter in value.chars() {
+        // The server's `isspace`.
+        if letter == '\\' || letter.is_ascii_whitespace() || letter == '\x0b' {
+            text.push('\\');
         }
-        if config.tls.certificate.is_some() != config.tls.key.is_some() {
-            return Err(PgError::Setting {
-                setting: "sslcert",
-                value: format!("{:?}", config.tls.certificate),
-                rule: "and sslkey are given together or not at all",
-            });
-        }
-        Ok(config)
+        text.push(letter);
     }
-}
-
-impl PgConfig {
-    /// Takes a parameter that is not the driver's; the pool's are passed over.
-    fn set(&mut self, name: &str, value: &str) -> Result<(), PgError> {
-        let value = percent_decode_str(value).decode_utf8_lossy();
-        let file = || Some(PathBuf::from(value.as_ref()));
-        match name {
-            "sslmode" => {
-                self.tls.mode = value.parse().map_err(|()| PgError::Setting {
-                    setting: "sslmode",
-                    value: value.to_string(),
-                    rule: "must be disable, prefer, require, verify-ca or verify-full",
-                })?;
-            }
-            "statement_cache" => {
-                self.statement_cache = value.parse().map_err(|_| PgError::Setting {
-                    setting: "statement_cache",
-                    value: value.to_string(),
-                    rule: "must be a whole number, 0 for none",
-                })?;
-            }
-            "sslrootcert" => self.tls.root = file(),
-            "sslcert" => self.tls.certificate = file(),
-            "sslkey" => self.tls.key = file(),
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// What the driver understands, and the parameters it does not.
-fn split(text: &str) -> (String, Vec<(&str, &str)>) {
-    const OWN: [&str; 5] = [
-        "sslmode",
-        "sslrootcert",
-        "sslcert",
-        "sslkey",
-        "statement_cache",
-    ];
-    let mut own = Vec::new();
-    let is_url = text.contains("://");
-    let (server, parameters) = match text.split_once('?') {
-        Some((server, query)) if is_url => (Some(server), query),
-        _ if is_url => return (text.to_owned(), own),
-        _ => (None, text),
-    };
-    let separator = if is_url { "&" } else { " " };
-    let mut others = Vec::new();
-    for part in parameters.split(separator) {
-        match part.split_once('=') {
-            Some((name, value)) if name.starts_with("pool_") || OWN.contains(&name) => {
-                own.push((name, value));
-            }
-            _ => others.push(part),
-        }
-    }
-    let others = others.join(separator);
-    let for_driver = match server {
-        Some(server) if others.is_empty() => server.to_owned(),
-        Some(server) => format!("{server}?{others}"),
-        None => others,
-    };
-    (for_driver, own)
+    text
 }
 
 impl fmt::Debug for PgConfig {
@@ -297,13 +316,14 @@ impl fmt::Debug for PgConfig {
 #[cfg(test)]
 mod tests {
     use super::PgConfig;
-    use crate::tls::SslMode;
+
+    fn read(text: &str) -> PgConfig {
+        text.parse().unwrap()
+    }
 
     #[test]
     fn nothing_that_is_printed_shows_the_password() {
-        let config: PgConfig = "postgres://app:hunter2@db1:6000,db2:6001/orders"
-            .parse()
-            .unwrap();
+        let config = read("postgres://app:hunter2@db1:6000,db2:6001/orders");
         assert_eq!(config.name(), "postgres://db1:6000,db2:6001/orders");
         let config = config.session("app.secret", "hunter2");
         let shown = format!("{config:?}");
@@ -312,59 +332,26 @@ mod tests {
 
     #[test]
     fn a_timeout_too_short_to_say_is_not_taken_for_none() {
-        let config: PgConfig = "postgres://db/app".parse().unwrap();
+        let config = read("postgres://db/app");
         let config = config.statement_timeout(std::time::Duration::from_micros(500));
         let startup = config.startup();
         assert_eq!(startup.get_options(), Some("-c statement_timeout=1ms"));
     }
 
     #[test]
-    fn the_pools_parameters_are_passed_over() {
-        let url = "postgres://app@db/orders?pool_max_size=3&connect_timeout=3&pool_name=x";
-        let config: PgConfig = url.parse().unwrap();
-        assert_eq!(
-            config
-                .driver
-                .get_connect_timeout()
-                .map(std::time::Duration::as_secs),
-            Some(3)
-        );
+    fn blanks_and_backslashes_of_a_value_are_protected() {
+        let config = read("postgres://db/app?statement_timeout=none");
+        let startup = config.session("a.b", "x y\t\\z\n").startup();
+        assert_eq!(startup.get_options(), Some("-c a.b=x\\ y\\\t\\\\z\\\n"));
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_refused() {
+        let config = read("postgres://db/app").session("work_mem=1 -c x", "y");
+        let problem = config.problem().unwrap().to_string();
         assert!(
-            "postgres://app@db/orders?pool_max_size=3"
-                .parse::<PgConfig>()
-                .is_ok()
+            problem.contains("must be the name of a setting"),
+            "{problem}"
         );
-    }
-
-    #[test]
-    fn the_way_is_encrypted_as_libpq_would_be_told() {
-        let url = "postgres://app@db/orders?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem";
-        let config: PgConfig = url.parse().unwrap();
-        assert_eq!(config.tls.mode, SslMode::VerifyFull);
-        assert_eq!(config.tls.root.unwrap().to_str(), Some("/etc/ca.pem"));
-        let pairs = "host=db user=app sslmode=disable password='a  b'";
-        let config: PgConfig = pairs.parse().unwrap();
-        assert_eq!(config.tls.mode, SslMode::Disable);
-        assert_eq!(config.driver.get_password(), Some(&b"a  b"[..]));
-        let config: PgConfig = "host=db user=app".parse().unwrap();
-        assert_eq!(config.tls.mode, SslMode::Prefer);
-    }
-
-    #[test]
-    fn what_breaks_a_rule_is_named_with_it() {
-        for (parameters, says) in [
-            ("sslmode=full", "sslmode (full) must be disable"),
-            ("sslcert=/x.pem", "sslkey are given together"),
-            ("ssl_mode=require", "ssl_mode"),
-            (
-                "statement_cache=many",
-                "statement_cache (many) must be a whole number",
-            ),
-        ] {
-            let error = format!("postgres://db/app?{parameters}")
-                .parse::<PgConfig>()
-                .unwrap_err();
-            assert!(error.to_string().contains(says), "{error}");
-        }
     }
 }

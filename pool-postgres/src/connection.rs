@@ -1,20 +1,25 @@
 //! One pooled connection: the driver's client, the task that drives it, and what the wire says.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pool_core::{Condition, Interrupter};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Connection, NoTls, Row, SimpleQueryMessage, Statement};
 
+use crate::config::{PgConfig, Recycle};
 use crate::error::PgError;
+use crate::messages::{Messages, Notifications};
 use crate::statements::Statements;
-use crate::target::Target;
+use crate::target::{Stream, Target};
 use crate::wire::{Session, Watched};
 
 /// A connection to PostgreSQL; it dereferences to [`tokio_postgres::Client`].
@@ -23,7 +28,9 @@ pub struct PgConnection {
     /// Drives the connection; ends after the client is dropped and its farewell is sent.
     driver: JoinHandle<()>,
     session: Arc<Session>,
+    messages: Arc<Messages>,
     target: Target,
+    server_version: Box<str>,
     reset_is_wanted: bool,
     /// How many requests had been sent when the session was last known to be fresh.
     fresh_at: u64,
@@ -32,35 +39,59 @@ pub struct PgConnection {
 
 impl PgConnection {
     pub(crate) async fn open(
-        target: Target,
+        target: &Target,
         startup: &tokio_postgres::Config,
-        statement_cache: usize,
+        config: &PgConfig,
     ) -> Result<Self, PgError> {
-        let stream = target.connect().await?;
+        let (stream, target) = target.connect().await?;
         let session = Arc::new(Session::default());
         let watched = Watched::new(stream, Arc::clone(&session));
         let (client, connection) = startup.connect_raw(watched, NoTls).await?;
-        let taken_up = Arc::clone(&session);
-        let driver = tokio::spawn(async move {
-            let mut connection = pin!(connection);
-            let driven = poll_fn(|cx| {
-                taken_up.take_up();
-                connection.as_mut().poll(cx)
-            });
-            if let Err(error) = driven.await {
-                tracing::debug!(%error, "connection to PostgreSQL ended");
-            }
-        });
+        let server_version = connection.parameter("server_version").unwrap_or_default();
+        let server_version = server_version.into();
+        let messages = Arc::new(Messages::new(config.on_notice.clone()));
+        let driver = tokio::spawn(drive(
+            connection,
+            Arc::clone(&session),
+            Arc::clone(&messages),
+        ));
         let fresh_at = session.requests();
         Ok(Self {
             client,
             driver,
             session,
+            messages,
             target,
+            server_version,
             reset_is_wanted: false,
             fresh_at,
-            statements: Arc::new(Statements::new(statement_cache)),
+            statements: Arc::new(Statements::new(config.statement_cache)),
         })
+    }
+
+    /// The server's version in its own words, such as `15.18 (Debian 15.18-0+deb12u1)`.
+    pub fn server_version(&self) -> &str {
+        &self.server_version
+    }
+
+    /// What the server notifies this connection of, after a `LISTEN`, from now on; an earlier
+    /// receiver gets no more.
+    ///
+    /// ```no_run
+    /// # async fn example(conn: &pool_postgres::PgConnection) -> Result<(), tokio_postgres::Error> {
+    /// let mut news = conn.notifications();
+    /// conn.batch_execute("LISTEN orders").await?;
+    /// while let Some(notification) = news.recv().await {
+    ///     println!("{}", notification.payload());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Who listens for long keeps the connection for long:
+    /// [`PooledConnection::detach`](crate::PooledConnection) takes it out of the pool.
+    pub fn notifications(&self) -> Notifications {
+        self.messages.subscribe()
     }
 
     /// Says that the session was changed in a way the wire does not show (`set_config`, advisory
@@ -93,8 +124,22 @@ impl PgConnection {
         self.statements.prepare(&**self, sql).await
     }
 
-    /// [`Client::query`] with a statement of [`statements`](Self::statements). One whose result
-    /// would have another type by now, because a table has changed, is prepared anew.
+    /// [`Client::prepare_typed`] through [`statements`](Self::statements).
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses the statement.
+    pub async fn prepare_typed_cached(
+        &self,
+        sql: &str,
+        types: &[Type],
+    ) -> Result<Statement, tokio_postgres::Error> {
+        self.statements.prepare_typed(&**self, sql, types).await
+    }
+
+    /// [`Client::query`] with a statement of [`statements`](Self::statements). One that the server
+    /// has forgotten, or whose result would have another type by now, because a table has changed,
+    /// is prepared anew.
     ///
     /// # Errors
     ///
@@ -105,37 +150,35 @@ impl PgConnection {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let statement = self.prepare_cached(sql).await?;
-        match self.query(&statement, parameters).await {
-            // 0A000, "cached plan must not change result type". A transaction has failed with it.
-            Err(error)
-                if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED)
-                    && !self.session.is_in_transaction() =>
-            {
-                self.statements.remove(sql);
-                let statement = self.prepare_cached(sql).await?;
-                self.query(&statement, parameters).await
-            }
-            Err(error) => {
-                self.statements.remove(sql);
-                Err(error)
-            }
-            answer => answer,
+        let answer = self.query(&statement, parameters).await;
+        match &answer {
+            Err(error) if is_outdated(error) => self.statements.remove(sql),
+            _ => return answer,
         }
+        if self.session.is_in_transaction() {
+            // It has failed with the statement.
+            return answer;
+        }
+        let statement = self.prepare_cached(sql).await?;
+        self.query(&statement, parameters).await
     }
 
-    pub(crate) fn condition(&self, always_reset: bool) -> Condition {
+    pub(crate) fn condition(&self, recycle: &Recycle) -> Condition {
         if self.client.is_closed() {
             Condition::Broken
-        } else if (always_reset && !self.is_unused())
-            || self.reset_is_wanted
+        } else if (*recycle != Recycle::Fast && !self.is_unused())
+            || self.is_changed()
             || self.session.is_busy()
             || self.session.is_in_transaction()
-            || self.session.is_changed()
         {
             Condition::NeedsRecycle
         } else {
             Condition::Ready
         }
+    }
+
+    fn is_changed(&self) -> bool {
+        self.reset_is_wanted || self.session.is_changed()
     }
 
     /// Whether nothing was sent since the session was fresh.
@@ -153,27 +196,50 @@ impl PgConnection {
         Ok(())
     }
 
+    /// Whether the server takes no writes in this session.
+    pub(crate) async fn is_read_only(&self) -> Result<bool, PgError> {
+        let answer = self.client.simple_query("SHOW transaction_read_only");
+        Ok(answer.await?.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
+            _ => false,
+        }))
+    }
+
     /// Brings the session back to a fresh state; the driver's prepared statements stay.
-    pub(crate) async fn reset(&mut self, always: bool) -> Result<(), PgError> {
+    pub(crate) async fn reset(&mut self, recycle: &Recycle) -> Result<(), PgError> {
         if self.session.is_busy() {
-            // Whatever runs has no reader any more. Its end is the next answer's beginning.
-            self.target.cancel(&self.client.cancel_token()).await;
-            let _cancelled = self.client.simple_query("").await;
+            self.end_requests().await;
         }
         if self.session.is_in_transaction() {
             self.client.simple_query("ROLLBACK").await?;
         }
-        if always || self.reset_is_wanted || self.session.is_changed() {
+        if self.is_changed() || *recycle == Recycle::Clean {
             self.client.simple_query(RESET).await?;
+            self.messages.unsubscribe();
             self.session.forget_changes();
             self.reset_is_wanted = false;
-            self.fresh_at = self.session.requests();
         }
-        let is_clean = !self.session.is_busy() && !self.session.is_in_transaction();
-        if is_clean {
-            Ok(())
-        } else {
-            Err(PgError::StillDirty)
+        match recycle {
+            Recycle::Verified => drop(self.client.simple_query("").await?),
+            Recycle::Custom(sql) => drop(self.client.simple_query(sql).await?),
+            Recycle::Fast | Recycle::Clean => {}
+        }
+        self.fresh_at = self.session.requests();
+        if self.session.is_busy() || self.session.is_in_transaction() {
+            return Err(PgError::StillDirty);
+        }
+        // What the SQL of the user changed belongs to a fresh session.
+        self.session.forget_changes();
+        Ok(())
+    }
+
+    /// Waits for the end of what has no reader any more; what takes long is cancelled.
+    async fn end_requests(&self) {
+        // Its end is the next answer's beginning.
+        let mut answer = pin!(self.client.simple_query(""));
+        if timeout(GRACE, &mut answer).await.is_err() {
+            self.target.cancel(&self.client.cancel_token()).await;
+            let _cancelled = answer.await;
         }
     }
 
@@ -192,10 +258,43 @@ impl PgConnection {
             async move { target.cancel(&token).await }
         })
     }
+}
 
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
+/// How long what was given up may go on by itself: a rollback or the end of a `COPY` is on its way, and
+/// a cancel request costs a connect.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// Drives a connection to its end.
+async fn drive(
+    mut connection: Connection<Watched<Stream>, NoTlsStream>,
+    session: Arc<Session>,
+    messages: Arc<Messages>,
+) {
+    loop {
+        let message = poll_fn(|cx| {
+            session.take_up();
+            connection.poll_message(cx)
+        });
+        match message.await {
+            Some(Ok(message)) => messages.take(message),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "connection to PostgreSQL ended");
+                break;
+            }
+            None => break,
+        }
     }
+    messages.unsubscribe();
+}
+
+/// Whether a statement must be prepared anew: "cached plan must not change result type", or no such
+/// statement, after a `DEALLOCATE ALL`.
+fn is_outdated(error: &tokio_postgres::Error) -> bool {
+    let codes = [
+        SqlState::FEATURE_NOT_SUPPORTED,
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+    ];
+    error.code().is_some_and(|code| codes.contains(code))
 }
 
 /// `DISCARD ALL` without `DEALLOCATE ALL`: the driver still knows its prepared statements.

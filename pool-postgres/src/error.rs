@@ -1,17 +1,43 @@
-//! What can go wrong with the server, in words an operator can act on.
+//! What can go wrong with PostgreSQL, told apart by what to do about it.
+//!
+//! The server's SQLSTATE decides (manual, appendix A), never its texts, which are translated.
 
+use std::fmt;
 use std::io;
+use std::time::Duration;
 
-use pool_core::Severity;
+use pool_core::Cause;
 use thiserror::Error;
-use tokio_postgres::error::SqlState;
 
 /// Why a connection could not be opened, checked or brought back.
+///
+/// A query of yours fails with the driver's own error; `PgError::from` sorts it too.
+///
+/// | cause | recognised by | transient |
+/// | --- | --- | --- |
+/// | [`Refused`](Cause::Refused) | connection refused, no such socket, a full backlog | yes |
+/// | [`Unreachable`](Cause::Unreachable) | no route to the host or its network | yes |
+/// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
+/// | [`TimedOut`](Cause::TimedOut) | `connect_timeout` of one host, the system's limit for packets | yes |
+/// | [`Lost`](Cause::Lost) | end of stream, reset; class 08, 57P05, 25P03 | yes |
+/// | [`Tls`](Cause::Tls) | rustls; a server without TLS; a build without the feature | no |
+/// | [`Authentication`](Cause::Authentication) | 28000, 28P01, 42501 | no |
+/// | [`Password`](Cause::Password) | the password provider failed | yes |
+/// | [`DatabaseMissing`](Cause::DatabaseMissing) | 3D000 | no |
+/// | [`TooManyConnections`](Cause::TooManyConnections) | 53300 | yes |
+/// | [`ShuttingDown`](Cause::ShuttingDown) | 57P01, 57P02, 57P03 | yes |
+/// | [`ReadOnly`](Cause::ReadOnly) | 25006; no host that `target_session_attrs` asks for | yes |
+/// | [`Interrupted`](Cause::Interrupted) | 57014: cancelled, or longer than `statement_timeout` | yes |
+/// | [`LockConflict`](Cause::LockConflict) | 40001, 40P01, 55P03 | yes |
+/// | [`OutOfDescriptors`](Cause::OutOfDescriptors) | `EMFILE`, `ENFILE` | yes |
+/// | [`Dirty`](Cause::Dirty) | a reset left a transaction open | no |
+/// | [`Setting`](Cause::Setting) | a setting or parameter that breaks its rule | no |
+/// | [`Other`](Cause::Other) | everything else | no |
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PgError {
-    /// No host could be reached.
-    #[error("cannot reach {address}: {error} (is the server running, and the address right?)")]
+    /// A host could not be reached.
+    #[error("{address}: {}: {error}{}", what(self), Advice(self.cause()))]
     #[non_exhaustive]
     Unreachable {
         /// The last host that was tried.
@@ -20,8 +46,27 @@ pub enum PgError {
         #[source]
         error: io::Error,
     },
+    /// A host's name cannot be resolved.
+    #[error("{address}: {}: {error}{}", what(self), Advice(self.cause()))]
+    #[non_exhaustive]
+    Dns {
+        /// The host.
+        address: String,
+        /// Why it could not.
+        #[source]
+        error: io::Error,
+    },
+    /// A host did not let us in within its `connect_timeout`.
+    #[error("{address}: {} ({after:?}){}", what(self), Advice(self.cause()))]
+    #[non_exhaustive]
+    TimedOut {
+        /// The host.
+        address: String,
+        /// The time it had.
+        after: Duration,
+    },
     /// No server of the kind that `target_session_attrs` asks for.
-    #[error("{address} is read-only, and a server that can be written to is wanted")]
+    #[error("{address}: not a server that target_session_attrs asks for (read-write or read-only)")]
     #[non_exhaustive]
     ReadOnly {
         /// The last host that was tried.
@@ -61,12 +106,12 @@ pub enum PgError {
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A parameter of the URL breaks its rule.
+    /// A setting, or a parameter of the URL, breaks its rule.
     #[error("{setting} ({value}) {rule}")]
     #[non_exhaustive]
     Setting {
         /// Its name.
-        setting: &'static str,
+        setting: String,
         /// What it was to be.
         value: String,
         /// What it must be.
@@ -77,92 +122,76 @@ pub enum PgError {
     StillDirty,
 }
 
-/// What kind of trouble an error is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// No server answers at the address.
-    Unreachable,
-    /// The password or the user is wrong, or `pg_hba.conf` does not let them in.
-    Authentication,
-    /// The database does not exist.
-    DatabaseMissing,
-    /// The server takes no more connections.
-    TooManyConnections,
-    /// The server is starting or shutting down.
-    ShuttingDown,
-    /// The server cannot be written to.
-    ReadOnly,
-    /// Encryption is wanted and cannot be had.
-    Tls,
-    /// The server stopped the statement because it took too long.
-    Timeout,
-    /// The connection broke.
-    Disconnected,
-    /// Something else, as the message says.
-    Other,
-}
-
 impl PgError {
-    /// What kind of trouble it is, by the server's SQLSTATE (manual, appendix A).
-    pub fn kind(&self) -> ErrorKind {
+    /// What it means.
+    pub fn cause(&self) -> Cause {
         match self {
-            Self::Unreachable { .. } => ErrorKind::Unreachable,
-            Self::ReadOnly { .. } => ErrorKind::ReadOnly,
-            Self::TlsUnsupported | Self::TlsRefused { .. } | Self::Tls { .. } => ErrorKind::Tls,
-            Self::StillDirty | Self::Setting { .. } | Self::Password { .. } => ErrorKind::Other,
-            Self::Driver(error) => kind_of(error),
+            Self::Unreachable { error, .. } => Cause::of_io(error),
+            Self::Dns { .. } => Cause::Dns,
+            Self::TimedOut { .. } => Cause::TimedOut,
+            Self::ReadOnly { .. } => Cause::ReadOnly,
+            Self::TlsUnsupported | Self::TlsRefused { .. } | Self::Tls { .. } => Cause::Tls,
+            Self::Password { .. } => Cause::Password,
+            Self::Setting { .. } => Cause::Setting,
+            Self::StillDirty => Cause::Dirty,
+            Self::Driver(error) => cause_of(error),
         }
     }
 
-    /// Whether the same may succeed later without anybody changing anything.
+    /// Whether the same call may well succeed when tried again a little later.
     pub fn is_transient(&self) -> bool {
-        !matches!(
-            self.kind(),
-            ErrorKind::Authentication | ErrorKind::DatabaseMissing | ErrorKind::Tls
-        )
+        self.cause().is_transient()
     }
 
-    pub(crate) fn severity(&self) -> Severity {
-        match self.kind() {
-            ErrorKind::TooManyConnections => Severity::TooManyConnections,
-            _ if self.is_transient() => Severity::Transient,
-            _ => Severity::Permanent,
+    pub(crate) fn setting(
+        setting: impl Into<String>,
+        value: impl Into<String>,
+        rule: &'static str,
+    ) -> Self {
+        Self::Setting {
+            setting: setting.into(),
+            value: value.into(),
+            rule,
         }
     }
 }
 
-fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
+fn cause_of(error: &tokio_postgres::Error) -> Cause {
     let Some(state) = error.code() else {
-        return if error.is_closed() {
-            ErrorKind::Disconnected
-        } else {
-            ErrorKind::Other
+        let io = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+        return match io {
+            Some(error) => Cause::of_io(error),
+            None if error.is_closed() => Cause::Lost,
+            None => Cause::Other,
         };
     };
-    match state {
-        // 28000, 28P01
-        s if *s == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
-            || *s == SqlState::INVALID_PASSWORD =>
-        {
-            ErrorKind::Authentication
+    match state.code() {
+        "28000" | "28P01" | "42501" => Cause::Authentication,
+        "3D000" => Cause::DatabaseMissing,
+        "53300" => Cause::TooManyConnections,
+        "57P01" | "57P02" | "57P03" => Cause::ShuttingDown,
+        "57P05" | "25P03" => Cause::Lost,
+        "25006" => Cause::ReadOnly,
+        "57014" => Cause::Interrupted,
+        "40001" | "40P01" | "55P03" => Cause::LockConflict,
+        state if state.starts_with("08") => Cause::Lost,
+        _ => Cause::Other,
+    }
+}
+
+fn what(error: &PgError) -> &'static str {
+    error.cause().what()
+}
+
+/// What to do, at the end of a message.
+struct Advice(Cause);
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.advice() {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
         }
-        // 3D000
-        s if *s == SqlState::INVALID_CATALOG_NAME => ErrorKind::DatabaseMissing,
-        // 53300
-        s if *s == SqlState::TOO_MANY_CONNECTIONS => ErrorKind::TooManyConnections,
-        // 57P01, 57P02, 57P03
-        s if *s == SqlState::ADMIN_SHUTDOWN
-            || *s == SqlState::CRASH_SHUTDOWN
-            || *s == SqlState::CANNOT_CONNECT_NOW =>
-        {
-            ErrorKind::ShuttingDown
-        }
-        // 25006
-        s if *s == SqlState::READ_ONLY_SQL_TRANSACTION => ErrorKind::ReadOnly,
-        // 57014
-        s if *s == SqlState::QUERY_CANCELED => ErrorKind::Timeout,
-        _ => ErrorKind::Other,
     }
 }
 
@@ -172,13 +201,24 @@ fn describe(error: &tokio_postgres::Error) -> String {
         let source = std::error::Error::source(error);
         return source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
     };
-    let advice = match kind_of(error) {
-        ErrorKind::Authentication => " (check user, password and pg_hba.conf)",
-        ErrorKind::DatabaseMissing => " (create the database, or check its name)",
-        ErrorKind::TooManyConnections => {
-            " (all pools of all processes together must stay below max_connections)"
-        }
-        _ => "",
-    };
+    let advice = Advice(cause_of(error));
     format!("{} (SQLSTATE {}){advice}", db.message(), db.code().code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_server_what_happened_and_what_to_do() {
+        let error = PgError::Unreachable {
+            address: "db:5432".to_owned(),
+            error: io::ErrorKind::ConnectionRefused.into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "db:5432: nobody accepts connections there: connection refused; \
+             is the server running, and are host, port or socket right?"
+        );
+    }
 }

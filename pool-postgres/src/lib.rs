@@ -27,18 +27,21 @@
 //!
 //! | left behind | seen by | what happens |
 //! | --- | --- | --- |
-//! | a query in flight, an unfinished COPY | requests without an answer | it is cancelled on the server, and its end waited for |
+//! | a query in flight, an unfinished COPY | requests without an answer | its end is waited for; after 20 ms it is cancelled on the server |
 //! | an open or failed transaction | the state in the server's answer | `ROLLBACK` |
-//! | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, temporary tables made by `CREATE TEMP` | the tag of each command | settings reset, `UNLISTEN *`, cursors closed, advisory locks and temporary tables dropped; prepared statements of the driver stay |
-//! | what functions do to the session (`set_config`, `pg_advisory_lock`) | nobody | the same, with [`Recycle::Always`] |
+//! | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `CREATE TEMP …` | the tag of each command | settings reset, `UNLISTEN *`, cursors closed, advisory locks and temporary tables dropped; prepared statements of the driver stay |
+//! | rows selected into a temporary table | a `SELECT` that shows no rows | the same; of none at all, by a prepared statement, nothing is seen |
+//! | what functions do to the session (`set_config`, `pg_advisory_lock`) | nobody | the same, with [`Recycle::Clean`] |
 //! | a connection the server closed | the driver | it is closed |
+//!
+//! [`Recycle`] lists the policies.
 //!
 //! # Prepared statements
 //!
 //! A connection keeps the statements prepared with
 //! [`prepare_cached`](PgConnection::prepare_cached) and
 //! [`query_cached`](PgConnection::query_cached) (100, the least recently used go first); they
-//! outlive a reset. [`statements`](PgConnection::statements) serves transactions as well.
+//! outlive a reset. One that a changed table has made useless is prepared anew. [`statements`](PgConnection::statements) serves transactions as well.
 //!
 //! # Timeouts
 //!
@@ -46,14 +49,22 @@
 //! | --- | --- | --- |
 //! | waiting for a connection | `acquire_timeout` of the pool | 30 s |
 //! | connecting and logging in | `connect_timeout` of the pool | 10 s |
+//! | one host of several | `connect_timeout` in the URL | 3 s; of one host, the pool's |
 //! | one statement | [`statement_timeout`](PgConfig::statement_timeout) | 60 s, by the server |
+//! | validating, recycling, closing | `validate_timeout`, `recycle_timeout`, `close_timeout` of the pool | 5 s each |
+//!
+//! # Notices and notifications
+//!
+//! Notices are logged at debug, or go to [`on_notice`](PgConfig::on_notice). Notifications come by
+//! [`PgConnection::notifications`]; a connection that has listened stops when it is returned.
 //!
 //! # TLS
 //!
 //! With the feature `rustls` (provider `ring`), in libpq's words: `sslmode` `disable`, `prefer` (the
 //! default), `require`, `verify-ca`, `verify-full`; `sslrootcert`, without it the authorities that
 //! Mozilla trusts; `sslcert` and `sslkey`. The files are read at each connect. Cancel requests take
-//! the same way. Across a network that is not yours only `verify-full` keeps others out.
+//! the same way. `prefer` goes on without encryption where the server has none; unlike libpq's it does
+//! not try again without where the server speaks TLS and the handshake or the login fails. Across a network that is not yours only `verify-full` keeps others out.
 //!
 //! # Poolers in between
 //!
@@ -73,26 +84,32 @@
 //! | PgBouncer 1.18, transaction mode | `pooler.rs` | |
 //! | 12 to 18 | not by us; the protocol (3.0) is the same | |
 //!
-//! # Not here yet
+//! [`PgConnection::server_version`] tells which one answers.
 //!
-//! Channel binding, and notifications as a stream.
+//! # Not here
+//!
+//! Channel binding (`channel_binding=require` is refused), TLS by the system's library.
 
 #![forbid(unsafe_code)]
 
 mod config;
 mod connection;
 mod error;
+mod hosts;
 mod manager;
+mod messages;
 mod statements;
 mod target;
 mod tls;
+mod url;
 mod wire;
 
 pub use config::{PgConfig, Recycle};
 pub use connection::PgConnection;
-pub use error::{ErrorKind, PgError};
+pub use error::PgError;
 pub use manager::PgManager;
-pub use pool_core;
+pub use messages::Notifications;
+pub use pool_core::{self, Cause};
 pub use statements::Statements;
 pub use tls::SslMode;
 pub use tokio_postgres;

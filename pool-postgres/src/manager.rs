@@ -4,21 +4,21 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use pool_core::{Condition, Interrupter, Manager, Severity};
+use pool_core::{Cause, Condition, Interrupter, Manager, Severity};
 use tokio_postgres::config::TargetSessionAttrs;
 
-use crate::config::{PgConfig, Recycle};
+use crate::config::PgConfig;
 use crate::connection::PgConnection;
-use crate::error::{ErrorKind, PgError};
+use crate::error::PgError;
+use crate::hosts::Hosts;
 use crate::target::Target;
-use crate::tls::Tls;
 
 /// Opens, checks and resets connections to one PostgreSQL database.
 #[derive(Clone)]
 pub struct PgManager {
     config: PgConfig,
     startup: tokio_postgres::Config,
-    tls: Arc<Tls>,
+    hosts: Arc<Hosts>,
     name: String,
 }
 
@@ -27,7 +27,7 @@ impl PgManager {
     pub fn new(config: PgConfig) -> Self {
         Self {
             startup: config.startup(),
-            tls: Arc::new(config.tls.clone()),
+            hosts: Arc::new(Hosts::new(&config)),
             name: config.name(),
             config,
         }
@@ -42,31 +42,43 @@ impl PgManager {
         url.parse().map(Self::new)
     }
 
-    fn targets(&self) -> impl Iterator<Item = Target> + '_ {
-        let ports = self.startup.get_ports();
-        self.startup
-            .get_hosts()
-            .iter()
-            .enumerate()
-            .map(move |(place, host)| {
-                let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
-                Target::new(host, port, &self.tls)
-            })
-    }
-
-    /// Whether the server at the other end is of the kind that is wanted.
-    async fn is_wanted(&self, conn: &PgConnection) -> Result<bool, PgError> {
-        let read_only = match self.startup.get_target_session_attrs() {
+    /// A session on one server, if it is of the kind that is wanted.
+    async fn open(
+        &self,
+        target: &Target,
+        startup: &tokio_postgres::Config,
+    ) -> Result<PgConnection, PgError> {
+        let conn = PgConnection::open(target, startup, &self.config).await?;
+        let wants_read_only = match startup.get_target_session_attrs() {
             TargetSessionAttrs::ReadWrite => false,
             TargetSessionAttrs::ReadOnly => true,
-            _ => return Ok(true),
+            _ => return Ok(conn),
         };
-        let answer = conn.simple_query("SHOW transaction_read_only").await?;
-        let is_read_only = answer.iter().any(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
-            _ => false,
-        });
-        Ok(is_read_only == read_only)
+        if conn.is_read_only().await? == wants_read_only {
+            return Ok(conn);
+        }
+        conn.close().await;
+        Err(PgError::ReadOnly {
+            address: target.to_string(),
+        })
+    }
+
+    /// As [`open`](Self::open), within the time that one of several servers may take.
+    async fn open_in_time(
+        &self,
+        target: &Target,
+        startup: &tokio_postgres::Config,
+    ) -> Result<PgConnection, PgError> {
+        let Some(after) = self.hosts.limit() else {
+            return self.open(target, startup).await;
+        };
+        match tokio::time::timeout(after, self.open(target, startup)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(PgError::TimedOut {
+                address: target.to_string(),
+                after,
+            }),
+        }
     }
 
     /// The driver's settings with the password of now.
@@ -82,10 +94,6 @@ impl PgManager {
         startup.password(password);
         Ok(Cow::Owned(startup))
     }
-
-    fn always_resets(&self) -> bool {
-        self.config.recycle == Recycle::Always
-    }
 }
 
 impl Manager for PgManager {
@@ -93,23 +101,22 @@ impl Manager for PgManager {
     type Error = PgError;
 
     async fn connect(&self) -> Result<PgConnection, PgError> {
+        if let Some(problem) = self.config.problem() {
+            return Err(problem);
+        }
         let startup = self.startup_now().await?;
         let mut failed = None;
-        for target in self.targets() {
-            match PgConnection::open(target, &startup, self.config.statement_cache).await {
-                Ok(conn) if self.is_wanted(&conn).await? => return Ok(conn),
-                Ok(conn) => {
-                    failed = Some(PgError::ReadOnly {
-                        address: conn.target().to_string(),
-                    });
-                }
+        for (place, target) in self.hosts.in_order() {
+            let opened = self.open_in_time(target, &startup).await;
+            self.hosts.note(place, opened.is_ok());
+            match opened {
                 // Another host will say the same to this user.
-                Err(error) if !error.is_transient() => return Err(error),
-                Err(error) => failed = Some(error),
+                Err(error) if self.severity(&error) != Severity::Permanent => failed = Some(error),
+                done => return done,
             }
         }
         Err(failed.unwrap_or_else(|| PgError::Unreachable {
-            address: "no host".to_owned(),
+            address: self.name.clone(),
             error: std::io::ErrorKind::AddrNotAvailable.into(),
         }))
     }
@@ -119,11 +126,11 @@ impl Manager for PgManager {
     }
 
     async fn recycle(&self, conn: &mut PgConnection) -> Result<(), PgError> {
-        conn.reset(self.always_resets()).await
+        conn.reset(&self.config.recycle).await
     }
 
     fn condition(&self, conn: &mut PgConnection) -> Condition {
-        conn.condition(self.always_resets())
+        conn.condition(&self.config.recycle)
     }
 
     async fn close(&self, conn: PgConnection) {
@@ -135,15 +142,10 @@ impl Manager for PgManager {
     }
 
     fn severity(&self, error: &PgError) -> Severity {
-        match error.severity() {
+        match error.cause() {
             // The next password may be another.
-            Severity::Permanent
-                if error.kind() == ErrorKind::Authentication
-                    && self.config.password_provider.is_some() =>
-            {
-                Severity::Transient
-            }
-            severity => severity,
+            Cause::Authentication if self.config.password_provider.is_some() => Severity::Transient,
+            cause => cause.severity(),
         }
     }
 

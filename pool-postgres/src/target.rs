@@ -1,15 +1,19 @@
-//! One host to connect to, and the stream that leads there.
+//! One server to connect to, and the stream that leads there.
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_postgres::config::Host;
 use tokio_postgres::{CancelToken, NoTls};
 
+use crate::config::PgConfig;
 use crate::error::PgError;
 use crate::tls::Tls;
 
@@ -20,52 +24,144 @@ pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
 
-/// One host, and how it is spoken to.
+/// One server, and how it is spoken to.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     address: Address,
-    tls: Arc<Tls>,
+    link: Arc<Link>,
 }
 
 #[derive(Debug, Clone)]
 enum Address {
-    Tcp(String, u16),
+    Tcp {
+        /// What it is called, and what its certificate must be for.
+        host: String,
+        /// Where it is; looked up where that is not known.
+        ip: Option<IpAddr>,
+        port: u16,
+    },
     Unix(PathBuf),
 }
 
+/// What the ways to all servers of a config have in common.
+#[derive(Debug)]
+struct Link {
+    tls: Tls,
+    keepalive: Option<TcpKeepalive>,
+    /// After how long without an answer to a packet the connection is given up.
+    #[cfg(target_os = "linux")]
+    user_timeout: Option<Duration>,
+}
+
 impl Target {
-    pub(crate) fn new(host: &Host, port: u16, tls: &Arc<Tls>) -> Self {
-        let address = match host {
-            Host::Tcp(host) => Address::Tcp(host.clone(), port),
-            Host::Unix(folder) => Address::Unix(folder.join(format!(".s.PGSQL.{port}"))),
+    /// The servers of a config, in its order.
+    pub(crate) fn all(config: &PgConfig) -> Vec<Self> {
+        let driver = &config.driver;
+        let keepalive = driver.get_keepalives().then(|| {
+            let idle = TcpKeepalive::new().with_time(driver.get_keepalives_idle());
+            let with_interval = match driver.get_keepalives_interval() {
+                Some(interval) => idle.with_interval(interval),
+                None => idle,
+            };
+            match driver.get_keepalives_retries() {
+                Some(retries) => with_interval.with_retries(retries),
+                None => with_interval,
+            }
+        });
+        let link = Arc::new(Link {
+            tls: config.tls.clone(),
+            keepalive,
+            #[cfg(target_os = "linux")]
+            user_timeout: driver.get_tcp_user_timeout().copied(),
+        });
+        let (hosts, ips, ports) = (
+            driver.get_hosts(),
+            driver.get_hostaddrs(),
+            driver.get_ports(),
+        );
+        let target = |place: usize| {
+            let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+            let ip = ips.get(place).copied();
+            let address = match (hosts.get(place), ip) {
+                (Some(Host::Unix(folder)), None) => {
+                    Address::Unix(folder.join(format!(".s.PGSQL.{port}")))
+                }
+                (Some(Host::Tcp(host)), ip) => Address::Tcp {
+                    host: host.clone(),
+                    ip,
+                    port,
+                },
+                (_, ip) => Address::Tcp {
+                    host: ip.map(|ip| ip.to_string()).unwrap_or_default(),
+                    ip,
+                    port,
+                },
+            };
+            Self {
+                address,
+                link: Arc::clone(&link),
+            }
         };
-        Self {
-            address,
-            tls: Arc::clone(tls),
-        }
+        (0..hosts.len().max(ips.len())).map(target).collect()
     }
 
-    pub(crate) async fn connect(&self) -> Result<Stream, PgError> {
+    /// A stream to the server, and where exactly that was reached: of several behind one name,
+    /// whoever wants to cancel a query must reach the one that runs it.
+    pub(crate) async fn connect(&self) -> Result<(Stream, Self), PgError> {
         match &self.address {
-            Address::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await;
-                let stream = stream.map_err(|error| self.unreachable(error))?;
-                stream
-                    .set_nodelay(true)
-                    .map_err(|error| self.unreachable(error))?;
-                self.tls.begin(stream, host, self).await
+            Address::Tcp { host, ip, port } => {
+                let (stream, reached) = self.reach(host, *ip, *port).await?;
+                let address = Address::Tcp {
+                    host: host.clone(),
+                    ip: Some(reached),
+                    port: *port,
+                };
+                let stream = self.link.tls.begin(stream, host, self).await?;
+                let link = Arc::clone(&self.link);
+                Ok((stream, Self { address, link }))
             }
             // Nobody reads along on a socket of the machine itself.
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
-                Ok(Box::new(stream.map_err(|error| self.unreachable(error))?))
+                let stream = stream.map_err(|error| self.unreachable(error))?;
+                Ok((Box::new(stream), self.clone()))
             }
         }
     }
 
+    /// The first of the host's addresses that answers.
+    async fn reach(
+        &self,
+        host: &str,
+        ip: Option<IpAddr>,
+        port: u16,
+    ) -> Result<(TcpStream, IpAddr), PgError> {
+        let addresses: Vec<SocketAddr> = match ip {
+            Some(ip) => vec![(ip, port).into()],
+            None => match lookup_host((host, port)).await {
+                Ok(addresses) => addresses.collect(),
+                Err(error) => {
+                    return Err(PgError::Dns {
+                        address: self.to_string(),
+                        error,
+                    });
+                }
+            },
+        };
+        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            let stream = TcpStream::connect(address).await;
+            match stream.and_then(|stream| self.link.adapt(&stream).map(|()| stream)) {
+                Ok(stream) => return Ok((stream, address.ip())),
+                Err(error) => failed = error,
+            }
+        }
+        Err(self.unreachable(failed))
+    }
+
     /// Asks the server to cancel what runs on a connection; nobody is told whether it did.
     pub(crate) async fn cancel(&self, token: &CancelToken) {
-        if let Ok(stream) = self.connect().await {
+        if let Ok((stream, _)) = self.connect().await {
             let _asked = token.cancel_query_raw(stream, NoTls).await;
         }
     }
@@ -78,10 +174,26 @@ impl Target {
     }
 }
 
+impl Link {
+    fn adapt(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(stream);
+        if let Some(keepalive) = &self.keepalive {
+            socket.set_tcp_keepalive(keepalive)?;
+        }
+        #[cfg(target_os = "linux")]
+        if self.user_timeout.is_some() {
+            socket.set_tcp_user_timeout(self.user_timeout)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
-            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Address::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Address::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
             Address::Unix(path) => path.display().fmt(f),
         }
     }

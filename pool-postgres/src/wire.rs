@@ -3,12 +3,16 @@
 //! Every message of the protocol is a type byte, a length, and a body (PostgreSQL manual, "Message
 //! Formats"). Two kinds from the client ask for an answer that the server ends with
 //! `ReadyForQuery`: `Query` and `Sync`. So the difference of the two counts is what is in flight,
-//! and the body of the last `ReadyForQuery` is the state of the transaction. The tag of each
-//! `CommandComplete` says what kind of command it was.
+//! and the body of the last `ReadyForQuery` is the state of the transaction. The driver says of a
+//! dropped statement that it is to be closed, waits for no answer, and neither does the pool.
+//!
+//! The tag of each `CommandComplete` says what kind of command it was. `SELECT 5` without a row before
+//! it is a `CREATE TABLE … AS` or a `SELECT … INTO`.
 //!
 //! Only headers and a few bytes of bodies are looked at; nothing is copied or held back. The
 //! startup packet, which has no type byte, is passed over.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,6 +79,28 @@ pub(crate) struct Watched<S> {
     session: Arc<Session>,
     sent: Frames,
     received: Frames,
+    asked: VecDeque<Asked>,
+    /// The last message sent closes a statement.
+    closes: bool,
+    answer: Answer,
+}
+
+/// What the server is to end with `ReadyForQuery`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Something that somebody waits for.
+    Request,
+    /// To forget a statement.
+    Farewell,
+}
+
+/// What was seen of the present answer.
+#[derive(Debug, Default)]
+struct Answer {
+    /// Rows, or what they consist of, since the last command was complete.
+    rows: bool,
+    /// Parameters were bound: such an answer need not say what its rows consist of.
+    bound: bool,
 }
 
 impl<S> Watched<S> {
@@ -89,6 +115,22 @@ impl<S> Watched<S> {
             session,
             sent,
             received: Frames::default(),
+            asked: VecDeque::new(),
+            closes: false,
+            answer: Answer::default(),
+        }
+    }
+}
+
+impl Answer {
+    /// Whether the command that is complete, by its tag, may change what the next user of the session
+    /// finds.
+    fn changes_session(&mut self, tag: &[u8]) -> bool {
+        let rows = std::mem::take(&mut self.rows);
+        match tag.strip_prefix(b"SELECT ") {
+            // Of no rows into a table nothing is seen where parameters were bound.
+            Some(count) => !rows && (!self.bound || count.first() != Some(&b'0')),
+            None => changes_session(tag),
         }
     }
 }
@@ -146,8 +188,9 @@ impl Frames {
 
 /// Whether a command with this tag may change what the next user of the session finds.
 fn changes_session(tag: &[u8]) -> bool {
-    // `CREATE TABLE` may be a temporary one: the tag does not tell, and it is rare in service.
-    const TAGS: [&[u8]; 10] = [
+    // `CREATE TABLE` may be a temporary one: the tag does not tell, and it is rare in service. What
+    // `DO` and `CALL` run may do anything.
+    const TAGS: [&[u8]; 11] = [
         b"SET",
         b"RESET",
         b"LISTEN",
@@ -157,7 +200,8 @@ fn changes_session(tag: &[u8]) -> bool {
         b"CREATE TABLE",
         b"CREATE VIEW",
         b"CREATE SEQUENCE",
-        b"SELECT INTO",
+        b"DO",
+        b"CALL",
     ];
     TAGS.iter().any(|known| tag.starts_with(known))
 }
@@ -171,18 +215,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        let session = &this.session;
-        this.received
-            .take(&buf.filled()[before..], |kind, body| match kind {
-                b'Z' => {
-                    session
-                        .in_transaction
-                        .store(body.first() != Some(&b'I'), SeqCst);
+        let Self {
+            session,
+            received,
+            asked,
+            answer,
+            ..
+        } = this;
+        received.take(&buf.filled()[before..], |kind, body| match kind {
+            b'Z' => {
+                *answer = Answer::default();
+                session
+                    .in_transaction
+                    .store(body.first() != Some(&b'I'), SeqCst);
+                if asked.pop_front() == Some(Asked::Request) {
                     session.in_flight.fetch_sub(1, SeqCst);
                 }
-                b'C' if changes_session(body) => session.is_changed.store(true, Relaxed),
-                _ => {}
-            });
+            }
+            b'T' | b'D' => answer.rows = true,
+            b'2' => answer.bound = true,
+            b'C' if answer.changes_session(body) => session.is_changed.store(true, Relaxed),
+            _ => {}
+        });
         Poll::Ready(Ok(()))
     }
 }
@@ -195,13 +249,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
-        let session = &this.session;
-        this.sent.take(&bytes[..written], |kind, _| {
-            // The login, too, ends with a `ReadyForQuery`.
-            if matches!(kind, 0 | b'Q' | b'S') {
-                session.requests.fetch_add(1, SeqCst);
-                session.in_flight.fetch_add(1, SeqCst);
+        let Self {
+            session,
+            sent,
+            asked,
+            closes,
+            ..
+        } = this;
+        sent.take(&bytes[..written], |kind, _| {
+            match kind {
+                b'S' if *closes => asked.push_back(Asked::Farewell),
+                // The login, too, ends with a `ReadyForQuery`.
+                0 | b'Q' | b'S' => {
+                    asked.push_back(Asked::Request);
+                    session.requests.fetch_add(1, SeqCst);
+                    session.in_flight.fetch_add(1, SeqCst);
+                }
+                _ => {}
             }
+            *closes = kind == b'C';
         });
         Poll::Ready(Ok(written))
     }
@@ -268,6 +334,6 @@ mod tests {
     #[test]
     fn commands_that_change_a_session_are_told_from_others() {
         assert!(changes_session(b"SET\0") && changes_session(b"LISTEN\0"));
-        assert!(!changes_session(b"SELECT 1\0") && !changes_session(b"INSERT 0 1\0"));
+        assert!(!changes_session(b"INSERT 0 1\0"));
     }
 }

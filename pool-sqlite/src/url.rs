@@ -5,7 +5,8 @@
 //! reason: a misspelt setting that does nothing is found in production.
 
 use std::str::FromStr;
-use std::time::Duration;
+
+use pool_core::duration;
 
 use crate::config::{JournalMode, Location, OpenMode, Reset, SqliteConfig, Synchronous};
 
@@ -129,7 +130,7 @@ impl SqliteConfig {
             }
             "busy_timeout" => {
                 let rule = "a duration such as 250ms, 5s or 1m";
-                self.busy_timeout = duration(value).ok_or_else(|| refuse(rule))?;
+                self.busy_timeout = duration::parse(value).ok_or_else(|| refuse(rule))?;
             }
             "foreign_keys" => {
                 self.foreign_keys = match value {
@@ -154,7 +155,7 @@ impl SqliteConfig {
                 self.query_timeout =
                     match value {
                         "none" | "0" => None,
-                        _ => Some(duration(value).ok_or_else(|| {
+                        _ => Some(duration::parse(value).ok_or_else(|| {
                             refuse("a duration such as 500ms, 60s or 5m, or none")
                         })?),
                     };
@@ -251,19 +252,10 @@ fn synchronous(value: &str) -> Option<Synchronous> {
     })
 }
 
-/// `250ms`, `30s`, `5m`, `1h`, or plain seconds such as `30` and `0.5`.
-fn duration(text: &str) -> Option<Duration> {
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let (number, unit) = units
-        .iter()
-        .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))
-        .unwrap_or((text, 1.0));
-    let number: f64 = number.trim().parse().ok()?;
-    Duration::try_from_secs_f64(number * unit).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use std::path::PathBuf;
 

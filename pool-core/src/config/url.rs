@@ -2,12 +2,11 @@
 //! `postgres://host/db?sslmode=require&pool_max_size=20`.
 //!
 //! Parameters whose names begin with `pool_` are the pool's; they are taken out, and everything
-//! else goes to the driver byte for byte. The query is what follows the first `?`, to the end:
-//! connection URLs have no fragment, and what passes for one is often a password that nobody
-//! encoded.
+//! else goes to the driver byte for byte.
 
 use super::reader::Reader;
 use super::{ConfigError, PoolConfig};
+use crate::url;
 
 const PREFIX: &str = "pool_";
 
@@ -52,46 +51,11 @@ impl PoolConfig {
 
 fn read(base: PoolConfig, url: &str) -> (Reader<impl Fn(&str) -> String>, String) {
     let mut reader = Reader::new(base, |name| format!("{PREFIX}{name}"));
-    let Some((before, query)) = url.split_once('?') else {
-        return (reader, url.to_owned());
-    };
-    let mut others = Vec::new();
-    for parameter in query.split('&') {
-        let (name, text) = parameter.split_once('=').unwrap_or((parameter, ""));
-        match decode(name).strip_prefix(PREFIX) {
-            Some(name) => reader.read(name, &decode(text)),
-            None => others.push(parameter),
-        }
+    let (ours, rest) = url::take_parameters(url, |name| name.starts_with(PREFIX));
+    for (name, text) in ours {
+        reader.read(&name[PREFIX.len()..], &text);
     }
-    let rest = if others.is_empty() {
-        before.to_owned()
-    } else {
-        format!("{before}?{}", others.join("&"))
-    };
     (reader, rest)
-}
-
-/// `text` without its percent-encoding. A `%` that begins none stays, so that `10%` is read, and a
-/// `+` stays one, as drivers have it.
-fn decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let encoded = if byte == b'%' { hex_pair(after) } else { None };
-        decoded.push(encoded.unwrap_or(byte));
-        rest = if encoded.is_some() {
-            &after[2..]
-        } else {
-            after
-        };
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-/// The byte that the first two characters of `text` write in hexadecimal.
-fn hex_pair(text: &[u8]) -> Option<u8> {
-    let digit = |index: usize| char::from(*text.get(index)?).to_digit(16);
-    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
 #[cfg(test)]

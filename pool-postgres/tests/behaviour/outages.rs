@@ -38,7 +38,7 @@ async fn a_server_that_is_killed_and_restarted_is_served_from_again() {
     })
     .await;
     assert!(
-        error.to_string().contains("cannot reach"),
+        error.to_string().contains("nobody accepts connections"),
         "it names the cause: {error}"
     );
     server.aside(Server::restart).await.unwrap();

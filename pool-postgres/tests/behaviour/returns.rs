@@ -2,7 +2,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use pool_postgres::{PgManager, Pool, PooledConnection, Recycle};
+use pool_postgres::{PgConnection, PgManager, Pool, PooledConnection, Recycle};
+use pool_servers::FaultProxy;
 
 use crate::{config, pool, server, soon, text, until};
 
@@ -124,7 +125,7 @@ async fn what_changes_the_session_is_seen_and_undone() {
 #[tokio::test]
 async fn what_the_wire_does_not_show_is_undone_when_the_user_says_so_or_always() {
     let server = server().await;
-    let settings = config(&server.url()).recycle(Recycle::Always);
+    let settings = config(&server.url()).recycle(Recycle::Clean);
     let always = Pool::builder(PgManager::new(settings))
         .min_size(0)
         .max_size(1)
@@ -186,4 +187,133 @@ async fn a_detached_connection_lives_on() {
     let conn = PooledConnection::detach(pool.get().await.unwrap());
     pool.close().await;
     assert_eq!(text(&conn, "SELECT 'alive'").await, "alive");
+}
+
+#[tokio::test]
+async fn a_temporary_table_filled_by_a_query_is_seen_and_dropped() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    for (prepared, sql) in [
+        (false, "CREATE TEMP TABLE mine AS SELECT 1 WHERE false"),
+        (false, "SELECT 1 AS x INTO TEMP mine"),
+        (true, "CREATE TEMP TABLE mine AS SELECT 1 AS x"),
+        (true, "SELECT 1 AS x INTO TEMP mine"),
+        (false, "DO $$ BEGIN CREATE TEMP TABLE mine (x int); END $$"),
+    ] {
+        let conn = soon(pool.get()).await.unwrap();
+        if prepared {
+            soon(conn.execute(sql, &[])).await.unwrap();
+        } else {
+            soon(conn.batch_execute(sql)).await.unwrap();
+        }
+        drop(conn);
+        let conn = soon(pool.get()).await.unwrap();
+        let left = text(&conn, "SELECT to_regclass('mine')::text IS NULL || ''").await;
+        assert_eq!(left, "true", "{sql}");
+    }
+    assert_eq!((pool.stats().connects, pool.stats().recycle.count), (1, 5));
+}
+
+#[tokio::test]
+async fn selecting_nothing_is_no_change_of_the_session() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    for _ in 0..3 {
+        let conn = soon(pool.get()).await.unwrap();
+        soon(conn.query("SELECT 1 WHERE false", &[])).await.unwrap();
+        soon(conn.batch_execute("SELECT 1 WHERE false"))
+            .await
+            .unwrap();
+        // A statement that was dropped a while ago is closed without anybody waiting for it.
+        soon(conn.simple_query("SELECT 2; SELECT 1 WHERE false"))
+            .await
+            .unwrap();
+    }
+    assert_eq!(pool.stats().recycle.count, 0);
+}
+
+/// The driver tells the server to forget a statement, and waits for no answer.
+#[tokio::test]
+async fn a_statement_that_is_being_forgotten_is_nothing_left_behind() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let conn = soon(pool.get()).await.unwrap();
+    let (_, backend) = backend_of(&conn).await;
+    let statement = soon(conn.prepare("SELECT 1")).await.unwrap();
+    // The server hangs, so that the answer is outstanding at the return.
+    server.hang_backend(backend).unwrap();
+    drop(statement);
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    drop(conn);
+    assert_eq!((pool.stats().idle, pool.stats().recycle.count), (1, 0));
+    server.resume().unwrap();
+}
+
+/// Its number as a text, and as a number.
+async fn backend_of(conn: &PgConnection) -> (String, u32) {
+    let pid = text(conn, "SELECT pg_backend_pid()::text").await;
+    let number = pid.parse().unwrap();
+    (pid, number)
+}
+
+#[tokio::test]
+async fn a_transaction_dropped_on_the_way_out_is_rolled_back_without_a_cancel() {
+    let server = server().await;
+    let proxy = FaultProxy::before(&server).unwrap();
+    let manager = PgManager::new(config(&server.url_at(proxy.address())));
+    let pool = Pool::builder(manager)
+        .min_size(0)
+        .max_size(1)
+        .build()
+        .unwrap();
+    for _ in 0..5 {
+        let mut conn = soon(pool.get()).await.unwrap();
+        let transaction = soon(conn.transaction()).await.unwrap();
+        soon(transaction.simple_query("SELECT 1")).await.unwrap();
+    }
+    drop(soon(pool.get()).await.unwrap());
+    assert_eq!(
+        proxy.attempted(),
+        1,
+        "a cancel would be a connect of its own"
+    );
+}
+
+#[tokio::test]
+async fn sql_of_the_users_own_runs_after_every_use_and_only_then() {
+    let server = server().await;
+    server.query("CREATE TABLE uses (at int)").unwrap();
+    let recycle = Recycle::Custom("INSERT INTO uses VALUES (1)".to_owned());
+    let settings = config(&server.url()).recycle(recycle);
+    let pool = Pool::builder(PgManager::new(settings))
+        .min_size(0)
+        .max_size(1)
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        text(&soon(pool.get()).await.unwrap(), "SELECT 'x'").await;
+    }
+    drop(soon(pool.get()).await.unwrap());
+    drop(soon(pool.get()).await.unwrap());
+    let uses = server.query("SELECT count(*) FROM uses").unwrap();
+    assert_eq!(uses[0][0].as_deref(), Some("3"));
+}
+
+#[tokio::test]
+async fn verified_finds_a_dead_connection_at_its_return() {
+    let server = server().await;
+    let proxy = FaultProxy::before(&server).unwrap();
+    let settings = config(&server.url_at(proxy.address())).recycle(Recycle::Verified);
+    let pool = Pool::builder(PgManager::new(settings))
+        .min_size(0)
+        .max_size(1)
+        .recycle_timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    let conn = soon(pool.get()).await.unwrap();
+    text(&conn, "SELECT 'x'").await;
+    proxy.black_hole();
+    drop(conn);
+    until(|| pool.stats().closed_by.recycle_failed == 1).await;
 }

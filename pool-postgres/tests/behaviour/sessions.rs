@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use pool_postgres::{ErrorKind, PgManager, Pool, PoolError};
+use pool_postgres::pool_core::Manager;
+use pool_postgres::{Cause, PgManager, Pool, PoolError};
 
 use crate::{config, pool, server, soon, text};
 
@@ -58,8 +59,8 @@ async fn the_server_stops_a_statement_at_its_timeout() {
         .await
         .unwrap_err();
     assert_eq!(
-        pool_postgres::PgError::from(error).kind(),
-        ErrorKind::Timeout
+        pool_postgres::PgError::from(error).cause(),
+        Cause::Interrupted
     );
 }
 
@@ -76,4 +77,52 @@ async fn nothing_of_the_session_is_left_on_the_server_after_close() {
         server.query(sql).unwrap()[0][0].as_deref() == Some("0")
     });
     assert!(matches!(pool.get().await, Err(PoolError::Closed)));
+}
+
+#[tokio::test]
+async fn values_with_blanks_and_backslashes_arrive_as_they_are() {
+    let server = server().await;
+    let value = "a  b\\c\td";
+    let settings = config(&server.url()).session("app.note", value);
+    let conn = soon(PgManager::new(settings).connect()).await.unwrap();
+    assert_eq!(text(&conn, "SHOW app.note").await, value);
+    assert!(
+        conn.server_version().starts_with(server.version()),
+        "{}",
+        conn.server_version()
+    );
+}
+
+#[tokio::test]
+async fn notifications_arrive_in_order_and_end_with_the_return() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let conn = soon(pool.get()).await.unwrap();
+    let mut news = conn.notifications();
+    soon(conn.batch_execute("LISTEN news")).await.unwrap();
+    server.query("NOTIFY news, 'first'").unwrap();
+    server.query("NOTIFY news, 'second'").unwrap();
+    for expected in ["first", "second"] {
+        assert_eq!(soon(news.recv()).await.unwrap().payload(), expected);
+    }
+    assert!(news.try_recv().is_none());
+    drop(conn);
+    assert!(soon(news.recv()).await.is_none());
+    server.query("NOTIFY news, 'third'").unwrap();
+    let conn = soon(pool.get()).await.unwrap();
+    let mut none_of_mine = conn.notifications();
+    soon(conn.simple_query("SELECT 1")).await.unwrap();
+    assert!(none_of_mine.try_recv().is_none());
+}
+
+#[tokio::test]
+async fn notices_reach_whoever_asked_for_them() {
+    let server = server().await;
+    let (seen, mut notices) = tokio::sync::mpsc::unbounded_channel();
+    let settings = config(&server.url())
+        .on_notice(move |notice| seen.send(notice.message().to_owned()).unwrap());
+    let conn = soon(PgManager::new(settings).connect()).await.unwrap();
+    let warn = "DO $$ BEGIN RAISE WARNING 'low on paper'; END $$";
+    soon(conn.batch_execute(warn)).await.unwrap();
+    assert_eq!(soon(notices.recv()).await.unwrap(), "low on paper");
 }

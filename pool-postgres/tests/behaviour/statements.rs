@@ -73,6 +73,23 @@ async fn without_a_cache_nothing_is_kept() {
 }
 
 #[tokio::test]
+async fn an_error_of_the_query_leaves_the_statement_and_a_forgotten_one_is_prepared_anew() {
+    let server = server().await;
+    let (_, conn) = connected(&server.url()).await;
+    let sql = "SELECT $1::int4 / $2::int4";
+    let error = soon(conn.query_cached(sql, &[&1, &0])).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
+    assert_eq!(
+        conn.statements().len(),
+        1,
+        "the statement is as good as before"
+    );
+    soon(conn.batch_execute("DEALLOCATE ALL")).await.unwrap();
+    let rows = soon(conn.query_cached(sql, &[&6, &3])).await.unwrap();
+    assert_eq!(rows[0].get::<_, i32>(0), 2);
+}
+
+#[tokio::test]
 async fn a_statement_whose_table_has_changed_is_prepared_anew() {
     let server = server().await;
     let (_, conn) = connected(&server.url()).await;

@@ -1,7 +1,7 @@
 //! Encrypted connections, on a server with a certificate of an authority of its own.
 
 use pool_postgres::pool_core::{Manager, Severity};
-use pool_postgres::{ErrorKind, PgConfig, PgError, PgManager, SslMode};
+use pool_postgres::{Cause, PgConfig, PgError, PgManager, SslMode};
 use pool_servers::{Postgres, Server};
 
 use crate::{config, server, soon, text};
@@ -44,12 +44,12 @@ async fn a_server_nobody_vouches_for_is_refused_and_final() {
         let wary = config(&server.url()).ssl_mode(mode);
         let manager = PgManager::new(wary.ssl_root_certificate(&authority));
         let error = soon(manager.connect()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert_eq!(error.cause(), Cause::Tls, "{error}");
         assert_eq!(manager.severity(&error), Severity::Permanent);
     }
     let by_mozilla = config(&server.url()).ssl_mode(SslMode::VerifyFull);
     let error = is_encrypted(by_mozilla).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert_eq!(error.cause(), Cause::Tls, "{error}");
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn another_hosts_certificate_is_refused_where_the_name_counts() {
         config.ssl_root_certificate(&authority)
     };
     let error = is_encrypted(config(SslMode::VerifyFull)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert_eq!(error.cause(), Cause::Tls, "{error}");
     assert!(is_encrypted(config(SslMode::VerifyCa)).await.unwrap());
 }
 
@@ -79,7 +79,7 @@ async fn a_server_without_encryption_is_told_as_that() {
     assert!(!is_encrypted(config(SslMode::Prefer)).await.unwrap());
     let error = is_encrypted(config(SslMode::Require)).await.unwrap_err();
     assert!(matches!(error, PgError::TlsRefused { .. }), "{error}");
-    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert_eq!(error.cause(), Cause::Tls);
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_client_shows_its_certificate_where_the_server_wants_it() {
         .ssl_mode(SslMode::VerifyFull)
         .ssl_root_certificate(certificates.authority());
     let error = is_encrypted(bare.clone()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    assert_eq!(error.cause(), Cause::Authentication, "{error}");
     let known = bare.ssl_client_certificate(certificates.client(), certificates.client_key());
     assert!(is_encrypted(known).await.unwrap());
 }

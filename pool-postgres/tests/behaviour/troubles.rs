@@ -1,8 +1,8 @@
 use pool_postgres::pool_core::{Manager, Severity};
-use pool_postgres::{ErrorKind, PgError, PgManager};
-use pool_servers::Postgres;
+use pool_postgres::{Cause, PgError, PgManager};
+use pool_servers::{FaultProxy, Postgres};
 
-use crate::{config, server};
+use crate::{config, server, soon};
 
 async fn trouble(url: &str) -> PgError {
     PgManager::new(config(url))
@@ -14,7 +14,7 @@ async fn trouble(url: &str) -> PgError {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
     let error = trouble("postgres://app@127.0.0.1:1/app").await;
-    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert_eq!(error.cause(), Cause::Refused);
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     assert!(error.is_transient());
 }
@@ -26,7 +26,7 @@ async fn a_missing_database_is_told_with_its_sqlstate_and_is_permanent() {
     let (server_part, _) = url.rsplit_once('/').unwrap();
     let url = format!("{server_part}/nowhere");
     let error = trouble(&url).await;
-    assert_eq!(error.kind(), ErrorKind::DatabaseMissing);
+    assert_eq!(error.cause(), Cause::DatabaseMissing);
     assert!(error.to_string().contains("3D000"), "{error}");
     assert_eq!(
         PgManager::new(config(&url)).severity(&error),
@@ -47,7 +47,7 @@ async fn a_wrong_password_is_told_without_it() {
     let (host, port) = (server.address().ip(), server.address().port());
     let url = |password| format!("postgres://guarded:{password}@{host}:{port}/postgres");
     let error = trouble(&url("hunter2")).await;
-    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert_eq!(error.cause(), Cause::Authentication);
     assert!(!format!("{error} {error:?}").contains("hunter2"));
     PgManager::new(config(&url("right")))
         .connect()
@@ -73,7 +73,7 @@ async fn a_full_server_is_told_from_a_dead_one() {
         }
         assert!(held.len() < 10);
     };
-    assert_eq!(error.kind(), ErrorKind::TooManyConnections);
+    assert_eq!(error.cause(), Cause::TooManyConnections);
     assert_eq!(manager.severity(&error), Severity::TooManyConnections);
 }
 
@@ -105,7 +105,7 @@ async fn a_password_is_asked_for_at_each_connect_and_may_change() {
         .query("ALTER ROLE guarded PASSWORD 'second'")
         .unwrap();
     let error = manager.connect().await.expect_err("it is the wrong one");
-    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert_eq!(error.cause(), Cause::Authentication);
     assert_eq!(
         manager.severity(&error),
         Severity::Transient,
@@ -115,4 +115,101 @@ async fn a_password_is_asked_for_at_each_connect_and_may_change() {
     let error = manager.connect().await.expect_err("there is none");
     assert!(error.to_string().contains("no more passwords"), "{error}");
     assert!(!format!("{manager:?}").contains("second"));
+}
+
+#[tokio::test]
+async fn a_host_without_an_address_is_told_from_one_that_does_not_answer() {
+    let error = trouble("postgres://app@no-such-host.invalid/app").await;
+    assert_eq!(error.cause(), Cause::Dns);
+    assert!(
+        error.to_string().contains("no-such-host.invalid:5432"),
+        "{error}"
+    );
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn a_host_that_swallows_everything_leaves_time_for_the_next_and_is_then_tried_last() {
+    let server = server().await;
+    let proxy = FaultProxy::before(&server).unwrap();
+    proxy.black_hole();
+    let hole = proxy.address();
+    let alone = format!("{}?connect_timeout=1", server.url_at(hole));
+    let error = trouble(&alone).await;
+    assert_eq!(error.cause(), Cause::TimedOut);
+    assert!(error.to_string().contains(&hole.to_string()), "{error}");
+
+    let both = server
+        .url()
+        .replace("127.0.0.1", &format!("{hole},127.0.0.1"));
+    let manager = PgManager::new(config(&format!("{both}?connect_timeout=1")));
+    soon(manager.connect()).await.unwrap();
+    let attempts = proxy.attempted();
+    soon(manager.connect()).await.unwrap();
+    assert_eq!(proxy.attempted(), attempts, "it is left alone for a while");
+}
+
+#[tokio::test]
+async fn a_server_that_is_shutting_down_says_so_and_is_tried_again() {
+    let server = server().await;
+    let held = soon(PgManager::new(config(&server.url())).connect())
+        .await
+        .unwrap();
+    // A smart shutdown waits for those who are in, and lets nobody else in.
+    let postmaster = server.id().unwrap().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &postmaster])
+        .status();
+    assert!(sent.unwrap().success());
+    let error = soon(async {
+        loop {
+            if let Err(error) = PgManager::new(config(&server.url())).connect().await {
+                return error;
+            }
+        }
+    })
+    .await;
+    assert_eq!(error.cause(), Cause::ShuttingDown);
+    assert!(
+        error.is_transient() && error.to_string().contains("57P03"),
+        "{error}"
+    );
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_write_on_a_server_that_takes_none_is_told_as_such() {
+    let server = Postgres::new()
+        .setting("default_transaction_read_only", "on")
+        .start_async()
+        .await
+        .unwrap();
+    let conn = soon(PgManager::new(config(&server.url())).connect())
+        .await
+        .unwrap();
+    let error = soon(conn.batch_execute("CREATE TABLE t ()"))
+        .await
+        .unwrap_err();
+    assert_eq!(PgError::from(error).cause(), Cause::ReadOnly);
+
+    let wants_a_primary = format!("{}?target_session_attrs=read-write", server.url());
+    let error = trouble(&wants_a_primary).await;
+    assert_eq!(error.cause(), Cause::ReadOnly);
+    assert!(error.is_transient(), "a failover may change it");
+}
+
+#[tokio::test]
+async fn a_user_without_the_right_to_connect_is_refused_for_good() {
+    let server = server().await;
+    server.query("CREATE ROLE guest LOGIN").unwrap();
+    server.query("CREATE DATABASE closed").unwrap();
+    server
+        .query("REVOKE CONNECT ON DATABASE closed FROM PUBLIC")
+        .unwrap();
+    let error = trouble(&format!("postgres://guest@{}/closed", server.address())).await;
+    assert_eq!(error.cause(), Cause::Authentication);
+    assert!(
+        !error.is_transient() && error.to_string().contains("42501"),
+        "{error}"
+    );
 }

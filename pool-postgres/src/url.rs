@@ -1,0 +1,222 @@
+//! Reads a [`PgConfig`] from a connection URL, or from `host=… user=…`.
+//!
+//! The parameters of this crate are taken out, the rest is the driver's to read. What neither
+//! understands is refused: a misspelt setting that does nothing is found in production.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use pool_core::{duration, url::take_parameters};
+
+use crate::config::{PgConfig, Recycle};
+use crate::error::PgError;
+
+/// Every parameter of this crate, as the table of [`PgConfig`] lists them.
+const PARAMETERS: [&str; 7] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "statement_cache",
+    "statement_timeout",
+    "recycle",
+];
+
+impl FromStr for PgConfig {
+    type Err = PgError;
+
+    fn from_str(text: &str) -> Result<Self, PgError> {
+        let is_ours = |name: &str| PARAMETERS.contains(&name) || name.starts_with("pool_");
+        let (ours, for_driver) = if text.contains("://") {
+            take_parameters(text, is_ours)
+        } else {
+            take_pairs(text, is_ours)
+        };
+        let mut config = Self::from(for_driver.parse::<tokio_postgres::Config>()?);
+        for (name, value) in ours {
+            config = config.set(&name, &value)?;
+        }
+        match config.problem() {
+            Some(problem) => Err(problem),
+            None => Ok(config),
+        }
+    }
+}
+
+impl PgConfig {
+    fn set(mut self, name: &str, value: &str) -> Result<Self, PgError> {
+        let refuse = |rule| PgError::setting(name, value, rule);
+        Ok(match name {
+            "sslmode" => {
+                let rule = "must be disable, prefer, require, verify-ca or verify-full";
+                self.ssl_mode(value.parse().map_err(|()| refuse(rule))?)
+            }
+            "sslrootcert" => self.ssl_root_certificate(value),
+            "sslcert" => {
+                self.tls.certificate = Some(PathBuf::from(value));
+                self
+            }
+            "sslkey" => {
+                self.tls.key = Some(PathBuf::from(value));
+                self
+            }
+            "statement_cache" => {
+                let rule = "must be a whole number, 0 for none";
+                self.statement_cache(value.parse().map_err(|_| refuse(rule))?)
+            }
+            "statement_timeout" => {
+                let rule = "must be a duration such as 500ms, 30s or 5m, or none";
+                let limit = match value {
+                    "none" => None,
+                    _ => Some(duration::parse(value).ok_or_else(|| refuse(rule))?),
+                };
+                self.statement_timeout(limit.filter(|limit| !limit.is_zero()))
+            }
+            "recycle" => self.recycle(match value {
+                "fast" => Recycle::Fast,
+                "verified" => Recycle::Verified,
+                "clean" => Recycle::Clean,
+                _ => return Err(refuse("must be fast, verified or clean")),
+            }),
+            _ => {
+                return Err(refuse(
+                    "is a setting of the pool: read the URL with `PoolConfig::from_url_query`, \
+                     which takes those out",
+                ));
+            }
+        })
+    }
+}
+
+/// The pairs of `host=… password='a b'` whose names `is_ours` accepts, and the text without them.
+///
+/// A value ends at a blank, unless it is in single quotes; a backslash takes away the meaning of
+/// what follows it (manual, "Keyword/Value Connection Strings").
+fn take_pairs(text: &str, is_ours: impl Fn(&str) -> bool) -> (Vec<(String, String)>, String) {
+    let (mut ours, mut others) = (Vec::new(), Vec::new());
+    let mut rest = text.trim_start();
+    while let Some((name, after)) = rest.split_once('=') {
+        let (value, after) = read_value(after.trim_start());
+        if is_ours(name.trim()) {
+            ours.push((name.trim().to_owned(), value));
+        } else {
+            others.push(rest[..rest.len() - after.len()].trim_end());
+        }
+        rest = after.trim_start();
+    }
+    // Whatever is no pair is the driver's to refuse.
+    others.push(rest);
+    (ours, others.join(" ").trim_end().to_owned())
+}
+
+/// The value that `text` begins with, and what follows it.
+fn read_value(text: &str) -> (String, &str) {
+    let quoted = text.starts_with('\'');
+    let mut value = String::new();
+    let mut letters = text.char_indices().skip(usize::from(quoted));
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\\' => value.extend(letters.next().map(|(_, letter)| letter)),
+            '\'' if quoted => return (value, &text[at + 1..]),
+            _ if !quoted && letter.is_whitespace() => return (value, &text[at..]),
+            _ => value.push(letter),
+        }
+    }
+    (value, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::PgConfig;
+    use crate::config::Recycle;
+    use crate::tls::SslMode;
+
+    fn read(text: &str) -> PgConfig {
+        text.parse().unwrap()
+    }
+
+    fn refused(text: &str) -> String {
+        text.parse::<PgConfig>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn our_parameters_are_taken_out_and_the_drivers_stay() {
+        let config = read(
+            "postgres://app@db/orders?statement_timeout=1500ms&connect_timeout=3&recycle=clean",
+        );
+        assert_eq!(config.statement_timeout, Some(Duration::from_millis(1500)));
+        assert_eq!(config.recycle, Recycle::Clean);
+        assert_eq!(
+            config.driver.get_connect_timeout(),
+            Some(&Duration::from_secs(3))
+        );
+        let none = read("postgres://app@db/orders?statement_timeout=0");
+        assert_eq!(none.statement_timeout, None);
+    }
+
+    #[test]
+    fn the_way_is_encrypted_as_libpq_would_be_told() {
+        let config =
+            read("postgres://app@db/orders?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem");
+        assert_eq!(config.tls.mode, SslMode::VerifyFull);
+        assert_eq!(config.tls.root.unwrap().to_str(), Some("/etc/ca.pem"));
+        assert_eq!(read("host=db user=app").tls.mode, SslMode::Prefer);
+    }
+
+    #[test]
+    fn pairs_may_be_quoted_and_are_not_percent_decoded() {
+        let config = read(
+            r"host=db sslmode = disable password='a  b sslmode=x\'' sslrootcert='/my certs/100%25.pem' user=a\ b",
+        );
+        assert_eq!(config.tls.mode, SslMode::Disable);
+        assert_eq!(
+            config.tls.root.unwrap().to_str(),
+            Some("/my certs/100%25.pem")
+        );
+        assert_eq!(config.driver.get_password(), Some(&b"a  b sslmode=x'"[..]));
+        assert_eq!(config.driver.get_user(), Some("a b"));
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_named_with_it() {
+        for (parameters, says) in [
+            ("sslmode=full", "sslmode (full) must be disable"),
+            ("sslcert=/x.pem", "sslkey are given together"),
+            ("ssl_mode=require", "ssl_mode"),
+            (
+                "statement_cache=many",
+                "statement_cache (many) must be a whole number",
+            ),
+            (
+                "statement_timeout=-1s",
+                "statement_timeout (-1s) must be a duration",
+            ),
+            ("recycle=quick", "recycle (quick) must be fast"),
+            (
+                "pool_max_size=3",
+                "pool_max_size (3) is a setting of the pool",
+            ),
+            (
+                "sslnegotiation=direct",
+                "sslnegotiation (direct) is not supported",
+            ),
+            (
+                "channel_binding=require",
+                "channel_binding (require) is not supported",
+            ),
+            (
+                "hostaddr=1.2.3.4,1.2.3.5",
+                "hostaddr (2 addresses) must be one for each host",
+            ),
+        ] {
+            let told = refused(&format!("postgres://app:hunter2@db/app?{parameters}"));
+            assert!(told.contains(says), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        let told = refused("host=a,b,c port=1,2");
+        assert!(told.contains("port (2 ports) must be one"), "{told}");
+        refused("host=db nonsense");
+    }
+}
