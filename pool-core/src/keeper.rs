@@ -160,7 +160,8 @@ impl<M: Manager> Keeper<M> {
             };
             let scale_at = inner.scale(&mut scaler, now);
             let look_at = inner.release_connects(now);
-            let times = [sweep_at, watch_at, scale_at, look_at, tick_at];
+            let sample_at = inner.take_sample(now);
+            let times = [sweep_at, watch_at, scale_at, look_at, sample_at, tick_at];
             let next = times.into_iter().fold(Nanos::MAX, Nanos::min);
             tokio::select! {
                 () = &mut shut_down => return,

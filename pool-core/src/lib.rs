@@ -58,6 +58,7 @@
 //! | live through an outage | [`Pool::breaker`], [`BreakerState`], [`Error::CircuitOpen`] |
 //! | hold it still for maintenance | [`Pool::pause`], [`Pool::resume`] |
 //! | look after several pools | [`Pools`], [`AnyPool`] |
+//! | see its last seconds | [`Pool::windows`] |
 //! | end it | [`Pool::close`], [`CloseReport`] |
 //! | choose a manager at run time | [`BoxManager`] |
 //! | test a manager, or an application in bad weather | `pool_core::testing` (feature `testing`) |
@@ -158,4 +159,6 @@ pub use policy::breaker::BreakerState;
 pub use policy::scaler::ScaleReason;
 pub use pool::Pool;
 pub use registry::{AnyPool, Pools, PoolsHealth};
-pub use stats::{Buckets, CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats};
+pub use stats::{
+    Buckets, CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats, Window, Windows,
+};

@@ -17,7 +17,7 @@ use crate::inner::Inner;
 use crate::inner::exchange::{Refusal, WhilePaused};
 use crate::manager::Manager;
 use crate::metadata::Metadata;
-use crate::stats::{CloseReason, Holder, Stats};
+use crate::stats::{CloseReason, Holder, Stats, Windows};
 
 /// A pool of connections.
 ///
@@ -137,6 +137,15 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn try_get(&self) -> Result<Option<PooledConnection<M>>, Error<M::Error>> {
         acquire::at_once(self.inner(), Location::caller())
+    }
+
+    /// The figures of the last 1, 10 and 60 seconds: rates and percentiles.
+    ///
+    /// The pool begins to keep what they take when somebody asks, and stops two minutes after the
+    /// last time, so the first answer is empty. Until then, and for checkouts always, it costs
+    /// nothing.
+    pub fn windows(&self) -> Windows {
+        self.inner().windows()
     }
 
     /// The figures of this moment.

@@ -16,7 +16,7 @@ use crate::health::{Health, HealthStatus};
 use crate::inner::exchange::WhilePaused;
 use crate::manager::Manager;
 use crate::pool::Pool;
-use crate::stats::{Holder, Stats};
+use crate::stats::{Holder, Stats, Windows};
 
 /// A pool whatever its manager: everything but the checkout.
 #[async_trait]
@@ -25,6 +25,8 @@ pub trait AnyPool: Send + Sync + 'static {
     fn name(&self) -> &str;
     /// [`Pool::stats`].
     fn stats(&self) -> Stats;
+    /// [`Pool::windows`].
+    fn windows(&self) -> Windows;
     /// [`Pool::health`].
     fn health(&self) -> Health;
     /// [`Pool::holders`].
@@ -60,6 +62,10 @@ impl<M: Manager> AnyPool for Pool<M> {
     }
     fn stats(&self) -> Stats {
         Pool::stats(self)
+    }
+
+    fn windows(&self) -> Windows {
+        Pool::windows(self)
     }
     fn health(&self) -> Health {
         Pool::health(self)

@@ -1,4 +1,5 @@
-//! The criteria SC-001 to SC-013 and B-1 to B-9.
+//! The criteria SC-001 to SC-013 and B-1 to B-9, and with a network in between O-1 to O-9: what an
+//! outage costs the server and the callers.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use crate::measure::{Times, below_ms, below_seconds, exactly, figure, timed, unt
 use crate::report::{Check, Finding, Topic};
 use crate::soak::{self, Length};
 use crate::subject::Subject;
-use crate::{Failure, MS, SECOND, coverage, outage, scenarios};
+use crate::{Failure, MS, SECOND, coverage, outage, scenarios, storm};
 
 /// Runs all; `tests` says whether those about the tests are measured too.
 pub(crate) async fn run<S: Subject>(
@@ -66,6 +67,7 @@ pub(crate) async fn run<S: Subject>(
         topic("B-8", "connections the server counts after close", "0", "connections", "10 open, 3 of them held and returned meanwhile")
             .settle(all_closed(&**subject).await),
     ];
+    checks.extend(storm::run(subject).await);
     checks.extend(extreme::<S>().await);
     checks.push(
         topic(

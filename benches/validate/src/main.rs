@@ -13,6 +13,7 @@ mod outage;
 mod report;
 mod scenarios;
 mod soak;
+mod storm;
 mod subject;
 
 use std::path::PathBuf;

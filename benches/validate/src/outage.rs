@@ -15,7 +15,7 @@ use crate::{Failure, MS, SECOND};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again for a connection and a query until one is answered.
-async fn ask_until_answered<S: Subject>(pool: &Pool<S::Manager>, subject: &S) {
+pub(crate) async fn ask_until_answered<S: Subject>(pool: &Pool<S::Manager>, subject: &S) {
     loop {
         if let Ok(mut conn) = pool.get_timeout(SECOND).await
             && subject.query(&mut conn).await.is_ok()

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::manager::{Manager, Severity};
 use crate::policy::backoff::Backoff;
 use crate::policy::breaker::{Attempt, Breaker, BreakerLimits, BreakerState};
+use crate::policy::patience::Patience;
 use crate::policy::random::Random;
 use crate::stats::count;
 
@@ -42,6 +43,7 @@ pub(crate) struct Connecting {
 #[derive(Debug)]
 struct State {
     backoff: Backoff,
+    patience: Patience,
     breaker: Breaker,
     random: Random,
     last_error: Option<Arc<str>>,
@@ -62,6 +64,7 @@ impl Connecting {
         Self {
             state: Mutex::new(State {
                 backoff: Backoff::new(Random::new()),
+                patience: Patience::default(),
                 breaker: Breaker::new(limits),
                 random: Random::new(),
                 last_error: None,
@@ -106,6 +109,16 @@ impl Connecting {
     /// A connect that has begun came to no result.
     pub(super) fn on_abandoned(&self) {
         self.state().breaker.on_abandoned();
+    }
+
+    /// How long a connect that begins now may take, if less than usual.
+    pub(super) fn patience(&self, now: Nanos) -> Option<Duration> {
+        self.state().patience.limit(now)
+    }
+
+    /// A connect took so long.
+    pub(super) fn note_time(&self, took: Duration) {
+        self.state().patience.note(took);
     }
 
     /// When the next connect may begin; `None` while none may.
@@ -178,6 +191,7 @@ impl<M: Manager> Inner<M> {
             let mut state = self.connecting.state();
             let failures = state.backoff.failures();
             state.backoff.on_success();
+            state.patience.on_success();
             state.last_error = None;
             let change = self.with_breaker(&mut state, |breaker| breaker.on_success(now));
             (failures, change)
@@ -189,8 +203,13 @@ impl<M: Manager> Inner<M> {
         self.tell_of(change, None);
     }
 
-    /// A connect has failed.
-    pub(super) fn note_failure(self: &Arc<Self>, attempt: Attempt, failure: &Failure<M::Error>) {
+    /// A connect has failed that began then.
+    pub(super) fn note_failure(
+        self: &Arc<Self>,
+        attempt: Attempt,
+        begun_at: Nanos,
+        failure: &Failure<M::Error>,
+    ) {
         if matches!(failure, Failure::Closed) {
             return self.connecting.on_abandoned();
         }
@@ -206,7 +225,8 @@ impl<M: Manager> Inner<M> {
         let error: Arc<str> = failure.to_string().into();
         let (failures, retry_at, change) = {
             let mut state = self.connecting.state();
-            state.backoff.on_failure(now);
+            state.backoff.on_failure(begun_at);
+            state.patience.on_failure(now);
             state.last_error = Some(Arc::clone(&error));
             let change = self.with_breaker(&mut state, |breaker| {
                 breaker.on_failure(attempt, severity == Severity::Permanent, now);

@@ -36,6 +36,7 @@ pub(crate) mod slow;
 pub(crate) mod sync;
 pub(crate) mod trace;
 pub(crate) mod waiters;
+mod watching;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
@@ -62,7 +63,7 @@ use crate::config::PoolConfig;
 use crate::health::{self, Health};
 use crate::manager::Manager;
 use crate::policy::upkeep::Limits;
-use crate::stats::{Counters, Holder, Snapshot, SnapshotCache, Stats};
+use crate::stats::{Counters, History, Holder, Snapshot, SnapshotCache, Stats};
 
 /// What one pool consists of.
 pub(crate) struct Inner<M: Manager> {
@@ -80,6 +81,7 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) pace: Pace,
     pub(crate) host: Host,
     snapshot: SnapshotCache,
+    history: Mutex<History>,
     slow_reports: Reports,
     pub(crate) traces: Traces,
     /// Whether the queue stands.
@@ -140,6 +142,7 @@ impl<M: Manager> Inner<M> {
             pace: Pace::new(),
             host: Host::default(),
             snapshot: SnapshotCache::default(),
+            history: Mutex::default(),
             slow_reports: Reports::default(),
             traces: Traces::new(),
             is_overloaded: AtomicBool::new(false),

@@ -10,12 +10,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use super::bounded::{Failure, bounded, caught_now};
 use super::care::Care;
+use super::clock::Nanos;
 use super::entry::{Entry, Slot};
 use super::exchange::Refusal;
 use super::record::Record;
@@ -84,6 +86,7 @@ impl<M: Manager> Drop for Permit<M> {
 struct Opening<M: Manager> {
     inner: Arc<Inner<M>>,
     attempt: Attempt,
+    begun_at: Nanos,
     /// `None` once the connect has ended.
     record: Option<Arc<Record>>,
 }
@@ -96,6 +99,7 @@ impl<M: Manager> Opening<M> {
         Self {
             inner: Arc::clone(inner),
             attempt,
+            begun_at: now,
             record: Some(record),
         }
     }
@@ -108,7 +112,8 @@ impl<M: Manager> Opening<M> {
         if let Some(record) = self.record.take() {
             self.inner.forget(&record);
         }
-        self.inner.note_failure(self.attempt, failure);
+        self.inner
+            .note_failure(self.attempt, self.begun_at, failure);
     }
 }
 
@@ -181,9 +186,10 @@ impl<M: Manager> Inner<M> {
         let inner = Arc::clone(&permit.inner);
         let opening = Opening::begin(&inner);
         let began = Instant::now();
+        let limit = inner.connect_limit(opening.begun_at);
         let connect = async { inner.manager.connect().await };
         let connected = tokio::select! {
-            connected = bounded(inner.config.connect_timeout, connect) => connected,
+            connected = bounded(limit, connect) => connected,
             () = inner.shut_down() => Err(Failure::Closed),
         };
         let conn = match connected {
@@ -211,10 +217,17 @@ impl<M: Manager> Inner<M> {
         }
         inner.counters.connect.record(took);
         inner.pace.note_connect(took);
+        inner.connecting.note_time(took);
         count(&inner.counters.connects);
         let connection = entry.slot.record.id;
         tracing::debug!(pool = %inner.name, connection, ?took, "connection opened");
         Ok(entry)
+    }
+
+    /// How long a connect that begins now may take.
+    fn connect_limit(&self, now: Nanos) -> Option<Duration> {
+        let limits = [self.config.connect_timeout, self.connecting.patience(now)];
+        limits.into_iter().flatten().min()
     }
 
     /// Makes a new connection available, and only then lets others be planned: its waiter is not

@@ -3,7 +3,8 @@
 //! Exponential with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015): after the
 //! n-th failure in a row the pause is drawn from 0 to 100 ms · 2ⁿ⁻¹, at most 16 s, and never
 //! below 100 ms. While somebody waits the pause is at most 250 ms: a server that has come back
-//! is then noticed at once, at the price of four to ten attempts a second. Any success resets it.
+//! is then noticed at once, at the price of four to ten attempts a second. The pause counts from the
+//! beginning of the attempt: one that hung has paused already. Any success resets it.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ const EAGER_CAP: Duration = Duration::from_millis(250);
 pub(crate) struct Backoff {
     random: Random,
     failures: u32,
-    failed_at: Nanos,
+    /// When the last attempt that failed began.
+    begun_at: Nanos,
     /// Where between nothing and the ceiling the pause lies, drawn at the failure.
     jitter: f64,
 }
@@ -32,14 +34,14 @@ impl Backoff {
         Self {
             random,
             failures: 0,
-            failed_at: 0,
+            begun_at: 0,
             jitter: 0.0,
         }
     }
 
-    pub(crate) fn on_failure(&mut self, now: Nanos) {
+    pub(crate) fn on_failure(&mut self, begun_at: Nanos) {
         self.failures = self.failures.saturating_add(1);
-        self.failed_at = now;
+        self.begun_at = self.begun_at.max(begun_at);
         self.jitter = self.random.unit();
     }
 
@@ -61,7 +63,7 @@ impl Backoff {
         let ceiling = BASE
             .saturating_mul(1 << (self.failures - 1).min(20))
             .min(cap);
-        self.failed_at
+        self.begun_at
             .saturating_add(nanos(ceiling.mul_f64(self.jitter).max(BASE)))
     }
 }

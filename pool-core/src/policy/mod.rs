@@ -4,6 +4,7 @@
 pub(crate) mod backoff;
 pub(crate) mod breaker;
 pub(crate) mod codel;
+pub(crate) mod patience;
 pub(crate) mod random;
 pub(crate) mod scaler;
 pub(crate) mod upkeep;

@@ -107,36 +107,12 @@ impl Histogram {
     }
 
     fn summary_with(&self, zeroes: impl FnOnce(u64) -> u64) -> LatencySummary {
-        let mut buckets = Buckets::default();
-        let mut twice_the_sum = 0_u128;
-        let mut last = 0;
-        for (index, count) in self.buckets() {
-            let (low, high) = edges(index);
-            buckets.add(high, count);
-            twice_the_sum += u128::from(low + high) * u128::from(count);
-            last = index;
-        }
-        let zeroes = zeroes(buckets.count);
-        let count = buckets.count.saturating_add(zeroes);
-        if count == 0 {
-            return LatencySummary::default();
-        }
-        // A value may be in its bucket before this thread sees the maximum it has raised.
-        let max = self.max.load(Relaxed).max(edges(last).0);
-        let time = |nanos: u64| Duration::from_nanos(nanos.min(max));
-        let [p50, p95, p99, p999] = self.quantiles(zeroes, count).map(time);
-        let mean = u64::try_from(twice_the_sum / 2 / u128::from(count)).unwrap_or(LARGEST);
-        buckets.sum = Duration::from_nanos(u64::try_from(twice_the_sum / 2).unwrap_or(u64::MAX));
-        LatencySummary {
-            count,
-            mean: time(mean),
-            p50,
-            p95,
-            p99,
-            p999,
-            max: Duration::from_nanos(max),
-            buckets,
-        }
+        summarise(|| self.buckets(), zeroes, self.max.load(Relaxed))
+    }
+
+    /// All counts of now.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally(self.buckets().collect())
     }
 
     /// The buckets that are not empty, by index.
@@ -154,31 +130,90 @@ impl Histogram {
         })
         .filter(|(_, count)| *count > 0)
     }
+}
 
-    /// For each quantile the upper edge of the bucket in which the smallest value lies that is no
-    /// less than its share of all. Buckets only grow, so what was counted before is found.
-    fn quantiles(&self, zeroes: u64, count: u64) -> [u64; 4] {
-        let ranks =
-            [500, 950, 990, 999].map(|permille| (u128::from(count) * permille).div_ceil(1000));
-        let mut found = [LARGEST; 4];
-        let mut next = 0;
-        let mut seen = u128::from(zeroes);
+/// The counts of a histogram at one moment: buckets that are not empty, by index.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally(Vec<(usize, u64)>);
+
+impl Tally {
+    /// What was recorded since `earlier`, as part of `total`: the rest took no time.
+    pub(crate) fn since(&self, earlier: &Self, total: u64) -> LatencySummary {
+        let before = |index| {
+            let place = earlier.0.binary_search_by_key(&index, |(index, _)| *index);
+            place.map_or(0, |place| earlier.0[place].1)
+        };
+        let new = self
+            .0
+            .iter()
+            .map(|&(index, count)| (index, count - before(index)));
+        let new: Vec<_> = new.filter(|(_, count)| *count > 0).collect();
+        let longest = new.last().map_or(0, |&(index, _)| edges(index).1);
+        let zeroes = |recorded| total.saturating_sub(recorded);
+        summarise(|| new.iter().copied(), zeroes, longest)
+    }
+}
+
+/// The summary of counted buckets, the smallest first, and of so many that took no time.
+fn summarise<I: Iterator<Item = (usize, u64)>>(
+    counted: impl Fn() -> I,
+    zeroes: impl FnOnce(u64) -> u64,
+    longest: u64,
+) -> LatencySummary {
+    let mut buckets = Buckets::default();
+    let mut twice_the_sum = 0_u128;
+    let mut last = 0;
+    for (index, count) in counted() {
+        let (low, high) = edges(index);
+        buckets.add(high, count);
+        twice_the_sum += u128::from(low + high) * u128::from(count);
+        last = index;
+    }
+    let zeroes = zeroes(buckets.count);
+    let count = buckets.count.saturating_add(zeroes);
+    if count == 0 {
+        return LatencySummary::default();
+    }
+    // A value may be in its bucket before this thread sees the maximum it has raised.
+    let max = longest.max(edges(last).0);
+    let time = |nanos: u64| Duration::from_nanos(nanos.min(max));
+    let [p50, p95, p99, p999] = quantiles(counted(), zeroes, count).map(time);
+    let mean = u64::try_from(twice_the_sum / 2 / u128::from(count)).unwrap_or(LARGEST);
+    buckets.sum = Duration::from_nanos(u64::try_from(twice_the_sum / 2).unwrap_or(u64::MAX));
+    LatencySummary {
+        count,
+        mean: time(mean),
+        p50,
+        p95,
+        p99,
+        p999,
+        max: Duration::from_nanos(max),
+        buckets,
+    }
+}
+
+/// For each quantile the upper edge of the bucket in which the smallest value lies that is no less
+/// than its share of all. Buckets only grow, so what was counted before is found.
+fn quantiles(counted: impl Iterator<Item = (usize, u64)>, zeroes: u64, count: u64) -> [u64; 4] {
+    let ranks = [500, 950, 990, 999].map(|permille| (u128::from(count) * permille).div_ceil(1000));
+    let mut found = [LARGEST; 4];
+    let mut next = 0;
+    let mut seen = u128::from(zeroes);
+    while next < 4 && seen >= ranks[next] {
+        found[next] = 0;
+        next += 1;
+    }
+    for (index, count) in counted {
+        seen += u128::from(count);
         while next < 4 && seen >= ranks[next] {
-            found[next] = 0;
+            found[next] = edges(index).1;
             next += 1;
         }
-        for (index, count) in self.buckets() {
-            seen += u128::from(count);
-            while next < 4 && seen >= ranks[next] {
-                found[next] = edges(index).1;
-                next += 1;
-            }
-            if next == 4 {
-                break;
-            }
+        if next == 4 {
+            break;
         }
-        found
     }
+    found
 }
 
 impl fmt::Debug for Histogram {

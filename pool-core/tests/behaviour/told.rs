@@ -130,3 +130,41 @@ async fn nothing_that_is_printed_is_long_or_secret() {
     assert_eq!(format!("{conn:?}"), "MockConnection { id: 1, .. }");
     settle().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_last_seconds_are_told_to_whoever_asks_and_goes_on_asking() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 1).build().unwrap();
+    drop(pool.get().await.unwrap());
+    assert_eq!(
+        pool.windows().last_60s.acquired,
+        0,
+        "nobody has asked before"
+    );
+    for _ in 0..100 {
+        drop(pool.get().await.unwrap());
+    }
+    sleep(5 * SECOND).await;
+    let windows = pool.windows();
+    assert_eq!(windows.last_1s.acquired, 0);
+    assert_eq!(
+        (windows.last_10s.acquired, windows.last_10s.over),
+        (100, 5 * SECOND)
+    );
+    assert!((windows.last_60s.acquired_per_second() - 20.0).abs() < 1e-9);
+    assert_eq!(windows.last_10s.wait.p99, Duration::ZERO);
+    let held = pool.get().await.unwrap();
+    assert!(pool.get_timeout(SECOND).await.is_err());
+    sleep(2 * SECOND).await;
+    drop(held);
+    let windows = pool.windows();
+    assert_eq!(
+        (windows.last_10s.timed_out, windows.last_1s.timed_out),
+        (1, 0)
+    );
+    let told = windows.last_10s.to_string();
+    assert!(told.contains("1 timed out"), "{told}");
+    // Asked once more, long after: what was kept is gone.
+    sleep(300 * SECOND).await;
+    assert_eq!(pool.windows().last_60s.over, Duration::ZERO);
+}

@@ -7,6 +7,7 @@ pub(crate) mod sqlite;
 use std::time::Duration;
 
 use pool_core::{Manager, Pool, PoolBuilder};
+use pool_servers::FaultProxy;
 
 use crate::Failure;
 
@@ -34,6 +35,12 @@ pub(crate) trait Subject: Send + Sync + 'static {
         conn: &mut ConnectionOf<Self>,
         time: Duration,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// A proxy before the server, and a manager whose connections go through it; `None` where there is
+    /// no network in between.
+    fn proxy(&self) -> Option<Result<(FaultProxy, Self::Manager), Failure>> {
+        None
+    }
 
     /// Takes the server away, as its death would.
     fn stop(&self) -> Result<(), Failure>;

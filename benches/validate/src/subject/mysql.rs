@@ -5,7 +5,7 @@ use std::time::Duration;
 use pool_benches::options::Backend;
 use pool_mysql::mysql_async::prelude::Queryable;
 use pool_mysql::{MySqlConfig, MySqlConnection, MySqlManager};
-use pool_servers::{MySql as Builder, Server};
+use pool_servers::{FaultProxy, MySql as Builder, Server};
 
 use super::postgres::first_number;
 use super::{Subject, aside, hold_and_work};
@@ -44,6 +44,15 @@ impl Subject for MySql {
         let sql = format!("SELECT SLEEP({})", time.as_secs_f64());
         conn.query_drop(sql).await?;
         Ok(())
+    }
+
+    fn proxy(&self) -> Option<Result<(FaultProxy, MySqlManager), Failure>> {
+        let through = || {
+            let proxy = FaultProxy::before(&self.server)?;
+            let config = MySqlConfig::from_url(&self.server.url_at(proxy.address()))?;
+            Ok((proxy, MySqlManager::new(config)))
+        };
+        Some(through())
     }
 
     fn stop(&self) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pool_benches::options::Backend;
 use pool_postgres::{PgConfig, PgConnection, PgManager};
-use pool_servers::{Postgres as Builder, Server};
+use pool_servers::{FaultProxy, Postgres as Builder, Server};
 
 use super::{Subject, aside, hold_and_work};
 use crate::Failure;
@@ -42,6 +42,15 @@ impl Subject for Postgres {
         let sql = format!("SELECT pg_sleep({})", time.as_secs_f64());
         conn.simple_query(&sql).await?;
         Ok(())
+    }
+
+    fn proxy(&self) -> Option<Result<(FaultProxy, PgManager), Failure>> {
+        let through = || {
+            let proxy = FaultProxy::before(&self.server)?;
+            let manager = PgManager::from_url(&self.server.url_at(proxy.address()))?;
+            Ok((proxy, manager))
+        };
+        Some(through())
     }
 
     fn stop(&self) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::health::HealthStatus;
 use crate::registry::{AnyPool, Pools};
-use crate::stats::{Buckets, Holder, Stats};
+use crate::stats::{Buckets, Holder, Stats, Windows};
 
 /// Of a pool's holders so many are shown, the longest.
 const HOLDERS: usize = 20;
@@ -27,6 +27,7 @@ struct PoolView {
     paused: bool,
     closed: bool,
     stats: Stats,
+    windows: Windows,
     /// The waits in buckets, for quantiles of the last while.
     waited: Waited,
     holders: Vec<HolderView>,
@@ -75,6 +76,7 @@ impl PoolView {
             paused: pool.is_paused(),
             closed: pool.is_closed(),
             stats: health.stats,
+            windows: pool.windows(),
             waited: Waited { count, within },
             holders: holders.map(|holder| HolderView::of(&holder)).collect(),
         }
