@@ -43,7 +43,13 @@ impl Dice {
 
 /// Connections lost in a soak of that length.
 pub(crate) async fn lost<S: Subject>(subject: &Arc<S>, length: Length) -> Result<Finding, Failure> {
-    let open_before = subject.open_now()?;
+    // Those of pools that were closed a moment ago are not this one's.
+    let mut open_before = subject.open_now()?;
+    let gone = until(SECOND, || {
+        open_before = subject.open_now().unwrap_or(open_before);
+        open_before == 0
+    });
+    gone.await;
     let pool = subject
         .builder()
         .min_size(0)
@@ -83,14 +89,15 @@ pub(crate) async fn lost<S: Subject>(subject: &Arc<S>, length: Length) -> Result
     while let Some(ended) = workers.join_next().await {
         ended?;
     }
-    // The server, too, takes its time to end what was killed.
+    // The server, too, takes its time to end what was killed; and it may still count the session
+    // that asked last, so what is reported is what was found then.
+    let (mut stats, mut open) = (pool.stats(), 0);
     let settled = until(20 * SECOND, || {
-        let stats = pool.stats();
-        let open = subject.open_now().unwrap_or_default();
+        stats = pool.stats();
+        open = subject.open_now().unwrap_or_default();
         stats.idle == stats.total && stats.waiting == 0 && open == open_before + stats.total
     });
     settled.await;
-    let (stats, open) = (pool.stats(), subject.open_now()?);
     pool.close().await;
     let all_closed = until(20 * SECOND, || {
         subject.open_now().is_ok_and(|open| open <= open_before)
