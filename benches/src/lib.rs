@@ -9,7 +9,8 @@
 //! verdict   what is wrong                    table     for people;  report  for machines
 //! engine    runs a scenario: the only module that uses the pool
 //! backend   what the connections lead to
-//! latency, footprint, limits, machine, period, progress: plain measuring, no pool
+//! progress  while it runs: shows a view, made of a sparkline and rates
+//! latency, timeline, footprint, limits, machine, period: plain measuring, no pool
 //! ```
 
 pub mod backend;
@@ -24,6 +25,10 @@ pub mod options;
 pub mod period;
 pub mod plan;
 pub mod progress;
+pub mod rates;
 pub mod report;
+pub mod sparkline;
 pub mod table;
+pub mod timeline;
 pub mod verdict;
+pub mod view;
