@@ -6,7 +6,7 @@
 //! ```text
 //! options   the command line as given        command   from there to the exit status
 //! plan      everything decided               baseline  against an earlier report
-//! verdict   what is wrong                    table     for people;  report  for machines
+//! verdict   what is wrong                    table, page  for people;  report  for machines
 //! engine    runs a scenario: the only module that uses the pool
 //! backend   what the connections lead to
 //! progress  while it runs: shows a view, made of a sparkline and rates
@@ -22,6 +22,7 @@ pub mod latency;
 pub mod limits;
 pub mod machine;
 pub mod options;
+pub mod page;
 pub mod period;
 pub mod plan;
 pub mod progress;

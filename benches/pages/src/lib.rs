@@ -19,5 +19,3 @@ pub mod file;
 pub mod page;
 pub mod plot;
 pub mod table;
-
-pub use maud::{Markup, html};
