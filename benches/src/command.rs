@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
+use pool_pages::file;
 use serde_json::Value;
 
 use crate::backend::Workload;
@@ -18,12 +19,16 @@ use crate::options::{Backend, Options, Scenario};
 use crate::plan::{Plan, PlanError};
 use crate::progress::{print, say};
 use crate::report::{Report, document};
-use crate::{engine, table};
+use crate::{engine, page, table};
 
 /// Something was lost, or a figure is worse than in the baseline.
 const FAILED: u8 = 1;
 /// The run could not begin or its report could not be written.
 const IMPOSSIBLE: u8 = 2;
+
+/// The options that name a file to write.
+const JSON: &str = "--json";
+const HTML: &str = "--html";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -47,6 +52,12 @@ fn try_run(options: &Options) -> Result<bool, Failure> {
         .map(|&scenario| Plan::new(scenario, options))
         .collect();
     let plans = plans?;
+    if let Some(file) = &options.json {
+        file::expect_folder(JSON, file)?;
+    }
+    if let Some(file) = &options.html {
+        file::expect_folder(HTML, file)?;
+    }
     // Read before the run, which may take a while and may overwrite it.
     let baseline = options.baseline.as_deref().map(read).transpose()?;
     if let Some(baseline) = &baseline {
@@ -72,7 +83,10 @@ fn try_run(options: &Options) -> Result<bool, Failure> {
     };
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&document)?;
-        fs::write(file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))?;
+        file::write(JSON, file, text + "\n")?;
+    }
+    if let Some(file) = &options.html {
+        file::write(HTML, file, page::render(&document)?)?;
     }
     if let Some(baseline) = baseline {
         well &= no_worse(&document, &baseline, options.tolerance)?;

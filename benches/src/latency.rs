@@ -39,6 +39,22 @@ pub struct Summary {
     pub mean: f64,
 }
 
+/// One point of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// That share of all, from 0 to 1,
+    pub quantile: f64,
+    /// took at most so long, in nanoseconds.
+    pub ns: f64,
+}
+
+/// Points of a distribution for each power of ten: the ninth, the ninety-ninth percentile and so on
+/// are ten points apart.
+const POINTS_PER_TEN: u32 = 10;
+
+/// Powers of ten at most; `u64` has twenty.
+const TENS: u32 = 20;
+
 /// Many latencies, precise to one in a thousand.
 #[derive(Debug, Clone)]
 pub struct Latencies(Histogram<u64>);
@@ -87,6 +103,22 @@ impl Latencies {
                 self.0.mean().round()
             },
         }
+    }
+}
+
+impl Latencies {
+    /// Their distribution: points at equal distances on the scale on which the 90th, the 99th and the
+    /// 99.9th percentile are at equal distances, up to the one latency that was the longest.
+    pub fn distribution_ns(&self) -> Vec<Quantile> {
+        let rarest = nanoseconds(self.0.len()).log10() * f64::from(POINTS_PER_TEN);
+        (0..POINTS_PER_TEN * TENS)
+            .take_while(|&point| f64::from(point) <= rarest)
+            .map(|point| 1.0 - 10_f64.powf(-f64::from(point) / f64::from(POINTS_PER_TEN)))
+            .map(|quantile| Quantile {
+                quantile,
+                ns: nanoseconds(self.0.value_at_quantile(quantile)),
+            })
+            .collect()
     }
 }
 
@@ -220,8 +252,23 @@ mod tests {
     }
 
     #[test]
+    fn a_distribution_has_ten_points_for_each_power_of_ten() {
+        let mut latencies = Latencies::new();
+        for microsecond in 1..=1000 {
+            latencies.record(Duration::from_micros(microsecond));
+        }
+        let points = latencies.distribution_ns();
+        assert_eq!(points.len(), 31);
+        for (point, quantile, ns) in [(0, 0.0, 1e3), (10, 0.9, 900e3), (20, 0.99, 990e3)] {
+            assert!((points[point].quantile - quantile).abs() < 1e-9);
+            assert!((points[point].ns / ns - 1.0).abs() < 0.002, "{points:?}");
+        }
+    }
+
+    #[test]
     fn nothing_recorded_is_all_zero() {
         assert_eq!(Latencies::new().summary_ns(), Summary::default());
+        assert_eq!(Latencies::new().distribution_ns(), []);
     }
 
     #[test]

@@ -6,10 +6,11 @@
 //! ```text
 //! options   the command line as given        command   from there to the exit status
 //! plan      everything decided               baseline  against an earlier report
-//! verdict   what is wrong                    table     for people;  report  for machines
+//! verdict   what is wrong                    table, page  for people;  report  for machines
 //! engine    runs a scenario: the only module that uses the pool
 //! backend   what the connections lead to
-//! latency, footprint, limits, machine, period, progress: plain measuring, no pool
+//! progress  while it runs: shows a view, made of a sparkline and rates
+//! latency, timeline, footprint, limits, machine, period: plain measuring, no pool
 //! ```
 
 pub mod backend;
@@ -21,9 +22,14 @@ pub mod latency;
 pub mod limits;
 pub mod machine;
 pub mod options;
+pub mod page;
 pub mod period;
 pub mod plan;
 pub mod progress;
+pub mod rates;
 pub mod report;
+pub mod sparkline;
 pub mod table;
+pub mod timeline;
 pub mod verdict;
+pub mod view;

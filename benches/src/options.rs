@@ -52,6 +52,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Write the report with plots to this file, as a page that needs no other
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
     /// Compare with an earlier report; exit status 1 when a figure is worse
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
@@ -71,7 +75,7 @@ TIME is 250ms, 30s, 5m, 1h or seconds. Options apply to every scenario that is r
 
 impl Options {
     /// The command line that runs one of several scenarios alone and writes its report to `json`.
-    /// Comparing is left to who asked for all of them.
+    /// Comparing and the page are left to who asked for all of them.
     pub fn alone(&self, scenario: Scenario, json: &Path) -> Vec<OsString> {
         let seconds = |time: Duration| OsString::from(format!("{}s", time.as_secs_f64()));
         let number = |number: usize| OsString::from(number.to_string());
@@ -224,6 +228,8 @@ mod tests {
             "sqlite:x.db",
             "--json",
             "out.json",
+            "--html",
+            "out.html",
             "--baseline",
             "old.json",
             "--tolerance",
@@ -241,6 +247,7 @@ mod tests {
         assert_eq!(options.hold, Duration::from_millis(5));
         assert_eq!(options.url.as_deref(), Some("sqlite:x.db"));
         assert_eq!(options.json, Some(PathBuf::from("out.json")));
+        assert_eq!(options.html, Some(PathBuf::from("out.html")));
         assert_eq!(options.baseline, Some(PathBuf::from("old.json")));
         assert!((options.tolerance - 25.0).abs() < f64::EPSILON);
     }

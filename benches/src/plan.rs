@@ -1,9 +1,10 @@
 //! What one scenario is going to do: the user's options with what the scenario takes for those left
 //! out. A plan that exists can be carried out, as far as can be known before.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::options::{Backend, Options, Scenario};
 use crate::table::grouped;
@@ -143,14 +144,14 @@ impl Plan {
             hold_ms: self.hold.as_secs_f64() * 1e3,
             acquire_timeout_seconds: ACQUIRE_TIMEOUT.as_secs_f64(),
             max_connecting: MAX_CONNECTING,
-            load: "closed",
+            load: "closed".into(),
             own_server: self.url.is_some(),
         }
     }
 }
 
 /// What shaped the figures of a report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
     /// Connections held at the same time.
     pub connections: usize,
@@ -168,7 +169,7 @@ pub struct Config {
     pub max_connecting: usize,
     /// `closed`: a task asks again when it was answered, so a slow pool is asked less often.
     /// Percentiles are those of the checkouts that were made, not of a rate that was offered.
-    pub load: &'static str,
+    pub load: Cow<'static, str>,
     /// Whether the database was the user's.
     pub own_server: bool,
 }

@@ -8,15 +8,18 @@
 //! measured phase: `work` of the sustained and the extreme scenario, `again` of the basic one.
 //! Opening, which is a different thing, stands in `phases` and in `connect_ms`.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::latency::Summary;
+use crate::latency::{Quantile, Summary};
 use crate::machine::Machine;
 use crate::plan::Config;
+use crate::timeline::Sample;
 
 /// What one scenario found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Which scenario.
     pub scenario: String,
@@ -49,6 +52,8 @@ pub struct Report {
     pub wait_ns: Summary,
     /// From the question to the answer.
     pub query_ns: Summary,
+    /// The percentiles between those, for a plot.
+    pub distribution: Distribution,
     /// Opening one connection, as the pool measured it.
     pub connect_ms: Summary,
     /// Resident memory with all connections open and used, less that before, for each: the client's
@@ -66,6 +71,9 @@ pub struct Report {
     pub phases: Vec<Phase>,
     /// The measured phase in windows.
     pub over_time: Vec<Window>,
+    /// What the pool counted, from the first phase on: four times a second, less often in a long
+    /// run.
+    pub timeline: Vec<Sample>,
     /// What was left at the end.
     pub audit: Audit,
     /// What is wrong, one sentence each; empty when all is well.
@@ -79,7 +87,7 @@ pub struct Report {
 }
 
 /// What the connections led to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Server {
     /// Its product.
     pub name: String,
@@ -89,8 +97,17 @@ pub struct Server {
     pub setup: String,
 }
 
+/// Latencies of the measured phase at many percentiles.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Distribution {
+    /// From the call of `get` to the connection in hand.
+    pub checkout_ns: Vec<Quantile>,
+    /// The same, of those checkouts that found nothing at their first poll.
+    pub wait_ns: Vec<Quantile>,
+}
+
 /// How evenly tasks were served.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Served {
     /// Answers of the task that got the fewest.
     pub least: u64,
@@ -99,10 +116,10 @@ pub struct Served {
 }
 
 /// One stage of a scenario.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Phase {
     /// `open`, `again`, `work` or `close`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How long it took.
     pub seconds: f64,
     /// Checkouts that were answered in it.
@@ -110,7 +127,7 @@ pub struct Phase {
 }
 
 /// The checkouts of one stretch of time.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Window {
     /// When it ended, from the beginning of the phase.
     pub at_seconds: f64,
@@ -121,7 +138,7 @@ pub struct Window {
 }
 
 /// What was left at the end, counted by the pool, by the backend and by the kernel.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Audit {
     /// Tasks that never ended: their request was neither answered nor refused.
     pub unanswered: usize,
@@ -198,6 +215,7 @@ pub(crate) mod tests {
             checkout_ns: summary,
             wait_ns: summary,
             query_ns: summary,
+            distribution: Distribution::default(),
             connect_ms: summary,
             bytes_per_connection: Some(100_000),
             server_bytes_per_connection: None,
@@ -205,6 +223,7 @@ pub(crate) mod tests {
             served: Some(Served { least: 9, most: 11 }),
             phases: Vec::new(),
             over_time: Vec::new(),
+            timeline: Vec::new(),
             audit: Audit::default(),
             problems: Vec::new(),
             config: Plan::new(Scenario::Extreme, &options).unwrap().config(),
@@ -243,6 +262,7 @@ pub(crate) mod tests {
             "checkout_ns",
             "wait_ns",
             "query_ns",
+            "distribution",
             "connect_ms",
             "bytes_per_connection",
             "server_bytes_per_connection",
@@ -250,6 +270,7 @@ pub(crate) mod tests {
             "served",
             "phases",
             "over_time",
+            "timeline",
             "audit",
             "problems",
             "config",

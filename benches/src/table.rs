@@ -148,11 +148,12 @@ pub fn time(nanoseconds: f64) -> String {
     }
 }
 
+/// Bytes in the unit one can read, or that nobody knows.
 #[expect(
     clippy::cast_precision_loss,
     reason = "shown with one digit after the point"
 )]
-fn bytes(bytes: Option<u64>) -> String {
+pub fn bytes(bytes: Option<u64>) -> String {
     match bytes {
         None => "not known here".to_owned(),
         Some(bytes) if bytes < 1 << 20 => format!("{:.1} KiB", bytes as f64 / 1024.0),

@@ -109,6 +109,82 @@ fn a_figure_that_is_worse_than_in_the_baseline_is_named() {
 }
 
 #[test]
+fn a_page_shows_what_the_report_says_and_needs_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let (json, html) = (
+        directory.path().join("r.json"),
+        directory.path().join("r.html"),
+    );
+    let small = ["basic", "--backend", "memory", "--connections", "20"];
+    let files = [
+        "--json",
+        json.to_str().unwrap(),
+        "--html",
+        html.to_str().unwrap(),
+    ];
+
+    let output = load(&[&small[..], &files].concat());
+
+    assert!(output.status.success(), "{output:?}");
+    let report = report(&json);
+    let samples = report["timeline"].as_array().unwrap();
+    assert!(samples.len() >= 3, "{report}");
+    assert_eq!(
+        (&samples[0]["phase"], &samples[1]["phase"]),
+        (&"open".into(), &"again".into())
+    );
+    assert!(
+        !report["distribution"]["checkout_ns"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    for part in [
+        "basic on memory",
+        "20 of 20",
+        "Latency",
+        "Over time",
+        "Machine",
+        "Server",
+    ] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+    assert_eq!(page.matches("role=\"img\"").count(), 4);
+    for foreign in ["http", "src=", "href=", "<script"] {
+        assert!(!page.contains(foreign), "{foreign} in {page}");
+    }
+    well_formed(&page);
+}
+
+/// Strictly: every element but those that HTML leaves open is closed.
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+fn well_formed(page: &str) {
+    let mut rest = page.strip_prefix("<!DOCTYPE html>").unwrap();
+    let mut xml = String::new();
+    while let Some((before, meta)) = rest.split_once("<meta") {
+        xml.push_str(before);
+        rest = meta.split_once('>').unwrap().1;
+    }
+    xml.push_str(rest);
+    roxmltree::Document::parse(&xml).unwrap();
+}
+
+#[test]
+fn standard_error_of_a_pipe_is_plain_lines() {
+    let arguments = ["sustained", "--backend", "memory", "--duration", "2500ms"];
+    let output = load(&arguments);
+    let lines = String::from_utf8(output.stderr).unwrap();
+    assert!((1..=3).contains(&lines.lines().count()), "{lines}");
+    assert!(
+        lines.lines().all(|line| line.contains(" checkouts/s")),
+        "{lines}"
+    );
+    assert!(!lines.contains('\u{1b}'), "{lines}");
+}
+
+#[test]
 fn a_run_that_cannot_begin_says_why() {
     for (arguments, why) in [
         (
@@ -121,6 +197,14 @@ fn a_run_that_cannot_begin_says_why() {
             "/nowhere/at/all.db",
         ),
         (&["basic", "--baseline", "/nowhere.json"], "/nowhere.json"),
+        (
+            &["basic", "--html", "/nowhere/p.html"],
+            "--html /nowhere/p.html: there is no folder /nowhere",
+        ),
+        (
+            &["basic", "--json", "/nowhere/r.json"],
+            "--json /nowhere/r.json: there is no folder /nowhere",
+        ),
     ] {
         let output = load(arguments);
         assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -6,13 +6,10 @@ use std::time::{Duration, Instant};
 
 use pool_core::{Pool, PooledConnection};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::request::{Tally, request};
 use crate::backend::Workload;
 use crate::latency::Recorder;
-use crate::progress::Progress;
-use crate::table::grouped;
 
 /// The connections that are held, and how that came about.
 pub(super) struct Held<W: Workload> {
@@ -24,7 +21,6 @@ pub(super) struct Held<W: Workload> {
 
 /// Takes `count` connections by `tasks` tasks, asks each a question, and keeps all.
 pub(super) async fn hold_all<W: Workload>(
-    phase: &'static str,
     pool: &Pool<W::Manager>,
     workload: &Arc<W>,
     count: usize,
@@ -51,31 +47,20 @@ pub(super) async fn hold_all<W: Workload>(
         });
     }
 
-    let mut progress = Progress::new(phase, count as u64);
-    let mut ticks = interval(Duration::from_millis(200));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut held = Held {
         connections: Vec::new(),
         tally: Tally::default(),
         elapsed: Duration::ZERO,
     };
-    loop {
-        tokio::select! {
-            joined = running.join_next() => match joined {
-                Some(Ok((connections, tally))) => {
-                    held.connections.extend(connections);
-                    held.tally.merge(tally);
-                }
-                Some(Err(panic)) => held.tally.panicked(&panic),
-                None => break,
-            },
-            _ = ticks.tick() => {
-                let taken = taken.load(Ordering::Relaxed).min(count);
-                progress.update(taken as u64, || format!("{} of {} connections", grouped(taken), grouped(count)));
+    while let Some(joined) = running.join_next().await {
+        match joined {
+            Ok((connections, tally)) => {
+                held.connections.extend(connections);
+                held.tally.merge(tally);
             }
+            Err(panic) => held.tally.panicked(&panic),
         }
     }
     held.elapsed = began.elapsed();
-    progress.finish();
     held
 }

@@ -14,6 +14,7 @@
 
 mod audit;
 mod hold;
+mod monitor;
 mod request;
 mod work;
 
@@ -23,15 +24,17 @@ use std::time::Duration;
 use pool_core::{ConfigError, Pool};
 
 use self::hold::{Held, hold_all};
+use self::monitor::{Goal, Monitor};
 use self::request::Tally;
-use self::work::{Work, per_second, work};
+use self::work::{Work, work};
 use crate::backend::Workload;
 use crate::footprint;
 use crate::latency::{Measured, Recorder, Summary};
 use crate::machine::{Machine, version};
 use crate::options::Scenario;
 use crate::plan::{ACQUIRE_TIMEOUT, MAX_CONNECTING, Plan};
-use crate::report::{Audit, Phase, Report, Served};
+use crate::report::{Audit, Distribution, Phase, Report, Served};
+use crate::timeline::{Sample, per_second};
 use crate::verdict;
 
 /// Tasks that open connections: more than connect at once, so that the pool always has a demand.
@@ -52,17 +55,11 @@ pub async fn run<W: Workload>(plan: &Plan, workload: &Arc<W>) -> Result<Report, 
     let server_before = workload.server_memory();
     let pool = pool(plan, workload)?;
     let recorder = Arc::new(Recorder::new());
+    let monitor = Monitor::watch(pool.clone());
 
+    monitor.phase("open", Goal::Held(plan.connections));
     let openers = plan.workers.min(OPENERS);
-    let held = hold_all(
-        "open",
-        &pool,
-        workload,
-        plan.connections,
-        openers,
-        &recorder,
-    )
-    .await;
+    let held = hold_all(&pool, workload, plan.connections, openers, &recorder).await;
     let mut run = Run::new(&held);
     let connections = held.connections.len();
     run.bytes_per_connection =
@@ -79,27 +76,24 @@ pub async fn run<W: Workload>(plan: &Plan, workload: &Arc<W>) -> Result<Report, 
         recorder.drain_into(&mut Measured::default());
         match plan.scenario {
             Scenario::Basic => {
-                let again = hold_all(
-                    "again",
-                    &pool,
-                    workload,
-                    plan.connections,
-                    openers,
-                    &recorder,
-                );
+                monitor.phase("again", Goal::Held(plan.connections));
+                let again = hold_all(&pool, workload, plan.connections, openers, &recorder);
                 run.again(again.await, &recorder);
             }
             Scenario::Sustained | Scenario::Extreme => {
-                run.work(work(plan, &pool, workload, &recorder).await, &mut audit);
+                monitor.phase("work", Goal::Time(plan.duration));
+                let work = work(plan, &pool, workload, &recorder, &monitor);
+                run.work(work.await, &mut audit);
             }
         }
     }
 
+    run.timeline = monitor.finish().await;
     audit.after_work::<W>(&pool).await;
     let connect_ms = milliseconds(&pool.stats().connect);
     let close = audit.after_close(pool, &**workload).await;
     run.phases.push(Phase {
-        name: "close",
+        name: "close".into(),
         seconds: close.as_secs_f64(),
         checkouts: 0,
     });
@@ -131,6 +125,7 @@ struct Run {
     elapsed: Duration,
     served: Option<Served>,
     over_time: Vec<crate::report::Window>,
+    timeline: Vec<Sample>,
 }
 
 impl Run {
@@ -143,7 +138,7 @@ impl Run {
             bytes_per_connection: None,
             server_bytes_per_connection: None,
             phases: vec![Phase {
-                name: "open",
+                name: "open".into(),
                 seconds,
                 checkouts: held.tally.answered,
             }],
@@ -152,6 +147,7 @@ impl Run {
             elapsed: Duration::ZERO,
             served: None,
             over_time: Vec::new(),
+            timeline: Vec::new(),
         }
     }
 
@@ -174,7 +170,7 @@ impl Run {
         self.elapsed = elapsed;
         self.checkouts = tally.answered;
         self.phases.push(Phase {
-            name,
+            name: name.into(),
             seconds: elapsed.as_secs_f64(),
             checkouts: tally.answered,
         });
@@ -205,6 +201,10 @@ impl Run {
             checkout_ns: self.measured.checkout.summary_ns(),
             wait_ns: self.measured.wait.summary_ns(),
             query_ns: self.measured.query.summary_ns(),
+            distribution: Distribution {
+                checkout_ns: self.measured.checkout.distribution_ns(),
+                wait_ns: self.measured.wait.distribution_ns(),
+            },
             connect_ms,
             bytes_per_connection: self.bytes_per_connection,
             server_bytes_per_connection: self.server_bytes_per_connection,
@@ -212,6 +212,7 @@ impl Run {
             served: self.served,
             phases: self.phases,
             over_time: self.over_time,
+            timeline: self.timeline,
             audit,
             problems: Vec::new(),
             config: plan.config(),

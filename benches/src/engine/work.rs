@@ -8,13 +8,13 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::monitor::Monitor;
 use super::request::{Tally, request};
 use crate::backend::Workload;
 use crate::latency::{Measured, Recorder};
 use crate::plan::{ACQUIRE_TIMEOUT, Plan};
-use crate::progress::Progress;
 use crate::report::{Served, Window};
-use crate::table::{grouped, time};
+use crate::timeline::per_second;
 
 /// What the working phase found.
 pub(super) struct Work {
@@ -42,6 +42,7 @@ pub(super) async fn work<W: Workload>(
     pool: &Pool<W::Manager>,
     workload: &Arc<W>,
     recorder: &Arc<Recorder>,
+    monitor: &Monitor,
 ) -> Work {
     let mut tasks = spawn(plan, pool, workload, recorder).await;
     let began = Instant::now();
@@ -63,7 +64,6 @@ pub(super) async fn work<W: Workload>(
     let mut ticks = interval(width.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks.tick().await; // the first one comes at once
-    let mut progress = Progress::new("work", milliseconds(plan.duration));
     let patience = plan.duration + plan.hold + ACQUIRE_TIMEOUT + GRACE;
     let (mut window_began, mut working) = (began, true);
 
@@ -76,7 +76,7 @@ pub(super) async fn work<W: Workload>(
                 window_began = Instant::now();
                 working = began.elapsed() < plan.duration;
                 work.open_peak = work.open_peak.max(pool.stats().total);
-                progress.update(milliseconds(began.elapsed()), || work.message());
+                monitor.waited(window.wait.summary_ns());
             }
             joined = tasks.join_next() => match joined {
                 Some(Ok(tally)) => work.task_ended(tally),
@@ -95,7 +95,6 @@ pub(super) async fn work<W: Workload>(
     if window_began.elapsed() > width / 2 {
         work.window(&rest, began, window_began);
     }
-    progress.finish();
     work
 }
 
@@ -154,26 +153,4 @@ impl Work {
             checkout_ns,
         });
     }
-
-    fn message(&self) -> String {
-        self.over_time.last().map_or_else(String::new, |window| {
-            let rate = grouped(window.checkouts_per_second.round());
-            let p99 = time(window.checkout_ns.p99);
-            format!("{:.0} s, {rate} checkouts/s, p99 {p99}", window.at_seconds)
-        })
-    }
-}
-
-/// A rate; zero where no time has passed.
-#[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
-pub(super) fn per_second(count: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 {
-        count as f64 / seconds
-    } else {
-        0.0
-    }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
