@@ -158,7 +158,7 @@ impl<M: Manager> Keeper<M> {
             } else {
                 Nanos::MAX
             };
-            let scale_at = inner.scale(&mut scaler, now);
+            let scale_at = inner.scale(&mut scaler, now, self.pings.load(Relaxed));
             let look_at = inner.release_connects(now);
             let sample_at = inner.take_sample(now);
             let times = [sweep_at, watch_at, scale_at, look_at, sample_at, tick_at];

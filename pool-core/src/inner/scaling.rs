@@ -10,25 +10,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl<M: Manager> Inner<M> {
-    /// Lets the scaler look at the pool, does what it says, and says when it wants to look again.
-    pub(crate) fn scale(self: &Arc<Self>, scaler: &mut Scaler, now: Nanos) -> Nanos {
+    /// Lets the scaler look at the pool, of which `pings` connections are only pinged, does what it
+    /// says, and says when it wants to look again.
+    pub(crate) fn scale(self: &Arc<Self>, scaler: &mut Scaler, now: Nanos, pings: usize) -> Nanos {
         if !self.config.auto_scaling || self.exchange.is_paused() {
             return Nanos::MAX;
         }
-        let pool = self.observed();
+        let pool = self.observed(pings);
         if let Some(step) = scaler.observe(now, pool) {
             self.take_step(step);
         }
         scaler.next_at(now, pool)
     }
 
-    fn observed(&self) -> Observed {
+    fn observed(&self, pings: usize) -> Observed {
         let (size, room) = self.exchange.read_capacity(|c| (c.live(), c.room()));
         let (min, _) = self.exchange.limits();
         let open = self.open.load(Relaxed);
         Observed {
             size,
-            active: open.saturating_sub(self.exchange.shards.count()),
+            active: open.saturating_sub(self.exchange.shards.count() + pings),
             waiting: self.exchange.waiting().0,
             min,
             max: room,

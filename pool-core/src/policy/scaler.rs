@@ -6,9 +6,12 @@
 //! goes past the size at which utilisation would be `scale_target`. The gap between the two
 //! thresholds, and the target within it, are what keeps the size from swinging.
 //!
-//! Growing looks at the last second: lag is what a pool is blamed for. Shrinking looks at a whole
-//! interval and leaves what its busiest second needs, so that a momentary dip closes nothing the
-//! next burst wants back.
+//! Growing looks at the last second: lag is what a pool is blamed for. Who waits counts as using, so
+//! that one who found nothing idle for a moment is no reason, and a queue is. Shrinking looks at a
+//! whole interval and leaves what its busiest second and its busiest moment need, so that neither a
+//! momentary dip nor chance closes what is wanted back a moment later: with callers that come as
+//! they please (Poisson), a floor at the means alone made the size turn round every few minutes
+//! (`cargo simulate`).
 
 use crate::config::PoolConfig;
 use crate::inner::clock::{Nanos, nanos};
@@ -23,8 +26,8 @@ const SAMPLE: Nanos = 1_000_000_000;
 ///
 /// | | when | how far |
 /// | --- | --- | --- |
-/// | up | over the last second above `scale_up_above` (80 %), `scale_interval` (60 s) after the last step; or checkouts wait, a second after the last step | by `scale_step` (20 %) of what is open, no further than to `scale_target` (70 %) or `max_size` |
-/// | down | over a whole `scale_interval` below `scale_down_below` (50 %), that long after the last step | by `scale_step`, no further than to `scale_target`, what its busiest second needs, or `min_size` |
+/// | up | over the last second above `scale_up_above` (80 %), `scale_interval` (60 s) after the last step; or the same with those who wait, a second after the last step | by `scale_step` (20 %) of what is open, no further than to `scale_target` (70 %) or `max_size` |
+/// | down | over a whole `scale_interval` below `scale_down_below` (50 %), that long after the last step | by `scale_step`, no further than to `scale_target` in its busiest second, what was in use at its busiest moment, or `min_size` |
 ///
 /// A step is at least one connection. Whoever waits while there is room gets a connection opened
 /// in any case.
@@ -77,6 +80,10 @@ struct Second {
     ended: Nanos,
     /// In use on average.
     active: f64,
+    /// In use or waited for, on average.
+    wanted: f64,
+    /// In use at the busiest moment.
+    peak: usize,
 }
 
 /// The scaling of one pool.
@@ -94,7 +101,9 @@ pub(crate) struct Scaler {
     seen_until: Nanos,
     /// Connections in use times nanoseconds.
     used: f64,
-    somebody_waited: bool,
+    /// Waiters times nanoseconds.
+    waited: f64,
+    peak: usize,
     last_step: Option<Nanos>,
     last_seen: Option<Observed>,
 }
@@ -111,7 +120,8 @@ impl Scaler {
             began: 0,
             seen_until: 0,
             used: 0.0,
-            somebody_waited: false,
+            waited: 0.0,
+            peak: 0,
             last_step: None,
             last_seen: None,
         }
@@ -127,25 +137,29 @@ impl Scaler {
         // What was in use last time was so until now.
         #[expect(clippy::cast_precision_loss, reason = "a mean need not be exact")]
         {
-            self.used += before.active as f64 * (now - self.seen_until) as f64;
+            let time = (now - self.seen_until) as f64;
+            self.used += before.active as f64 * time;
+            self.waited += before.waiting as f64 * time;
         }
         self.seen_until = now;
-        self.somebody_waited |= pool.waiting > 0;
+        self.peak = self.peak.max(pool.active);
         if now - self.began < SAMPLE.min(self.interval) {
             return None;
         }
         let second = self.end_second(now);
-        let waited = std::mem::take(&mut self.somebody_waited);
-        self.decide(now, pool, second.active, waited)
+        self.decide(now, pool, second)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a mean need not be exact")]
     fn end_second(&mut self, now: Nanos) -> Second {
+        let time = (now - self.began) as f64;
         let second = Second {
             ended: now,
-            active: self.used / (now - self.began) as f64,
+            active: self.used / time,
+            wanted: (self.used + self.waited) / time,
+            peak: self.peak,
         };
-        (self.began, self.used) = (now, 0.0);
+        (self.began, self.used, self.waited, self.peak) = (now, 0.0, 0.0, 0);
         self.seconds.push_back(second);
         let is_old = |second: &Second| second.ended.saturating_add(self.interval) < now;
         while self.seconds.front().is_some_and(is_old) {
@@ -155,30 +169,28 @@ impl Scaler {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-    fn decide(&mut self, now: Nanos, pool: Observed, active: f64, waited: bool) -> Option<Step> {
+    fn decide(&mut self, now: Nanos, pool: Observed, second: Second) -> Option<Step> {
         let size = pool.size;
         let since_step = self
             .last_step
             .map_or(Nanos::MAX, |at| now.saturating_sub(at));
         let is_time = since_step >= self.interval;
-        let utilisation = active / size.max(1) as f64;
-        let (to, reason, utilisation) = if waited && size < pool.max {
-            let to = self.grown(size, f64::INFINITY, pool);
+        let share = |number: f64| number / size.max(1) as f64;
+        let utilisation = share(second.active);
+        let has_queue = second.wanted > second.active && share(second.wanted) > self.up_above;
+        let (to, reason, utilisation) = if has_queue && size < pool.max {
+            let to = self.grown(size, second.wanted, pool);
             (to, ScaleReason::Waiting, utilisation)
         } else if utilisation > self.up_above && is_time {
-            let to = self.grown(size, active, pool);
+            let to = self.grown(size, second.active, pool);
             (to, ScaleReason::Busy, utilisation)
         } else if is_time && self.has_seen_an_interval(now) {
             let mean = self.mean();
-            let utilisation = mean / size.max(1) as f64;
+            let utilisation = share(mean);
             if utilisation >= self.down_below {
                 return None;
             }
-            (
-                self.shrunk(size, mean, pool),
-                ScaleReason::Idle,
-                utilisation,
-            )
+            (self.shrunk(size, pool), ScaleReason::Idle, utilisation)
         } else {
             return None;
         };
@@ -195,9 +207,9 @@ impl Scaler {
     }
 
     /// The size one step up.
-    fn grown(&self, size: usize, active: f64, pool: Observed) -> usize {
+    fn grown(&self, size: usize, wanted: f64, pool: Observed) -> usize {
         let step = share_of(size, self.step).max(1);
-        let at_target = whole((active / self.target).ceil());
+        let at_target = whole((wanted / self.target).ceil());
         (size + step)
             .min(at_target.max(size + 1))
             .min(pool.max)
@@ -205,12 +217,13 @@ impl Scaler {
     }
 
     /// The size one step down.
-    fn shrunk(&self, size: usize, mean: f64, pool: Observed) -> usize {
+    fn shrunk(&self, size: usize, pool: Observed) -> usize {
         let step = share_of(size, self.step).max(1);
         let busiest = self.seconds.iter().map(|s| s.active).fold(0.0, f64::max);
+        let peak = self.seconds.iter().map(|s| s.peak).max().unwrap_or(0);
         // Any less, and the next such second would make it grow again.
-        let needed = (mean / self.target).max(busiest / self.up_above).ceil();
-        let least = whole(needed).max(pool.min).max(pool.active);
+        let needed = whole((busiest / self.target).ceil()).max(peak);
+        let least = needed.max(pool.min).max(pool.active);
         size.saturating_sub(step).max(least).min(size)
     }
 
