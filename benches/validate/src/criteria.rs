@@ -1,5 +1,5 @@
-//! The criteria SC-001 to SC-013 and B-1 to B-9, and with a network in between O-1 to O-9: what an
-//! outage costs the server and the callers.
+//! The criteria SC-001 to SC-013 and B-1 to B-9, and with a network in between O-1 to O-10: what an
+//! outage costs the server and the callers, and how fast connections are opened.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::measure::{Times, below_ms, below_seconds, exactly, figure, timed, unt
 use crate::report::{Check, Finding, Topic};
 use crate::soak::{self, Length};
 use crate::subject::Subject;
-use crate::{Failure, MS, SECOND, coverage, outage, scenarios, storm};
+use crate::{Failure, MS, SECOND, coverage, opening, outage, scenarios, storm};
 
 /// Runs all; `tests` says whether those about the tests are measured too.
 pub(crate) async fn run<S: Subject>(
@@ -67,7 +67,19 @@ pub(crate) async fn run<S: Subject>(
         topic("B-8", "connections the server counts after close", "0", "connections", "10 open, 3 of them held and returned meanwhile")
             .settle(all_closed(&**subject).await),
     ];
-    checks.extend(storm::run(subject).await);
+    if subject.has_network() {
+        checks.extend(storm::run(subject).await);
+        checks.push(
+            topic(
+                "O-10",
+                "rate of opening, as a share of the bare driver's",
+                ">= 0.9",
+                "of it",
+                "64 connections, 8 at once; medians of 15 interleaved rounds",
+            )
+            .settle(opening::share_of_the_bare_rate(subject).await),
+        );
+    }
     checks.extend(extreme::<S>().await);
     checks.push(
         topic(

@@ -9,6 +9,7 @@ mod coverage;
 mod criteria;
 mod listening;
 mod measure;
+mod opening;
 mod outage;
 mod report;
 mod scenarios;

@@ -4,6 +4,7 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
+use std::any::Any;
 use std::time::Duration;
 
 use pool_core::{Manager, Pool, PoolBuilder};
@@ -23,6 +24,11 @@ pub(crate) trait Subject: Send + Sync + 'static {
 
     fn manager(&self) -> Self::Manager;
 
+    /// A connection by the driver alone, as a program without a pool would open it.
+    fn bare(&self) -> impl Future<Output = Result<Box<dyn Any + Send>, Failure>> + Send {
+        async { Err("the driver has no connections of its own".into()) }
+    }
+
     /// `SELECT 1`.
     fn query(
         &self,
@@ -35,6 +41,11 @@ pub(crate) trait Subject: Send + Sync + 'static {
         conn: &mut ConnectionOf<Self>,
         time: Duration,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Whether there is a network between here and the database.
+    fn has_network(&self) -> bool {
+        true
+    }
 
     /// A proxy before the server, and a manager whose connections go through it; `None` where there is
     /// no network in between.

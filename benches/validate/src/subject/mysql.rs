@@ -1,9 +1,11 @@
 //! A throw-away MariaDB, or the MySQL that `POOL_MYSQLD` names.
 
+use std::any::Any;
 use std::time::Duration;
 
 use pool_benches::options::Backend;
 use pool_mysql::mysql_async::prelude::Queryable;
+use pool_mysql::mysql_async::{Conn, Opts, OptsBuilder};
 use pool_mysql::{MySqlConfig, MySqlConnection, MySqlManager};
 use pool_servers::{FaultProxy, MySql as Builder, Server};
 
@@ -33,6 +35,11 @@ impl Subject for MySql {
 
     fn manager(&self) -> MySqlManager {
         MySqlManager::new(self.config.clone())
+    }
+
+    async fn bare(&self) -> Result<Box<dyn Any + Send>, Failure> {
+        let opts = OptsBuilder::from_opts(Opts::from_url(&self.server.url())?);
+        Ok(Box::new(Conn::new(opts.prefer_socket(false)).await?))
     }
 
     async fn query(&self, conn: &mut MySqlConnection) -> Result<(), Failure> {

@@ -1,8 +1,10 @@
 //! A throw-away PostgreSQL.
 
+use std::any::Any;
 use std::time::Duration;
 
 use pool_benches::options::Backend;
+use pool_postgres::tokio_postgres::{self, NoTls};
 use pool_postgres::{PgConfig, PgConnection, PgManager};
 use pool_servers::{FaultProxy, Postgres as Builder, Server};
 
@@ -31,6 +33,12 @@ impl Subject for Postgres {
 
     fn manager(&self) -> PgManager {
         PgManager::new(self.config.clone())
+    }
+
+    async fn bare(&self) -> Result<Box<dyn Any + Send>, Failure> {
+        let (client, connection) = tokio_postgres::connect(&self.server.url(), NoTls).await?;
+        tokio::spawn(connection);
+        Ok(Box::new(client))
     }
 
     async fn query(&self, conn: &mut PgConnection) -> Result<(), Failure> {

@@ -48,6 +48,10 @@ impl Subject for Sqlite {
         "SQLite, a file".to_owned()
     }
 
+    fn has_network(&self) -> bool {
+        false
+    }
+
     fn manager(&self) -> SqliteManager {
         SqliteManager::new(SqliteConfig::file(self.file()))
     }
