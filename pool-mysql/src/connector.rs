@@ -15,7 +15,7 @@ use crate::config::MySqlConfig;
 use pool_core::Cause;
 
 use crate::error::MySqlError;
-use crate::server::ServerInfo;
+use crate::server::{Limits, ServerInfo};
 
 /// How long stopping a statement may take, the connect for it included.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ pub(crate) struct Connector {
     pub(crate) config: MySqlConfig,
     /// `mysql://host:3306/db`: the pool's name, and what errors name.
     pub(crate) address: Arc<str>,
-    /// The options of the last connect, with its password.
+    /// The options of the last connect, with its password and what was learnt of the server.
     last_opts: Mutex<Opts>,
     /// The server of the last connect.
     last_server: Mutex<Option<Arc<ServerInfo>>>,
@@ -119,15 +119,37 @@ impl Connector {
             Err(error) => return Err(self.explained(error).await),
         };
         match ServerInfo::ask(&mut conn).await {
-            Ok(server) => Ok((conn, server)),
+            Ok((server, limits)) => {
+                if let Some(limits) = limits {
+                    self.learn(limits);
+                }
+                Ok((conn, server))
+            }
             Err(error) => Err(MySqlError::connecting(error, &self.address)),
+        }
+    }
+
+    /// What one connection has learnt the driver need not ask the next: connecting is a round trip
+    /// shorter. A setting that was changed on the server takes effect one connection later.
+    fn learn(&self, limits: Limits) {
+        let given = &self.config.opts;
+        let packet = given
+            .max_allowed_packet()
+            .or(Some(limits.max_allowed_packet));
+        let idle = given.wait_timeout().or(Some(limits.wait_timeout));
+        let mut last = lock(&self.last_opts);
+        if (last.max_allowed_packet(), last.wait_timeout()) != (packet, idle) {
+            *last = OptsBuilder::from_opts(last.clone())
+                .max_allowed_packet(packet)
+                .wait_timeout(idle)
+                .into();
         }
     }
 
     /// The driver's options with the password of now.
     async fn opts(&self) -> Result<Opts, MySqlError> {
         let Some(provider) = &self.config.password_provider else {
-            return Ok(self.config.opts.clone());
+            return Ok(lock(&self.last_opts).clone());
         };
         let password = provider
             .ask()

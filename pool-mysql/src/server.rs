@@ -24,6 +24,15 @@ pub struct ServerInfo {
     identity: String,
 }
 
+/// What the driver wants to know of a server; it asks each connection unless its options say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// In bytes.
+    pub(crate) max_allowed_packet: usize,
+    /// In seconds.
+    pub(crate) wait_timeout: usize,
+}
+
 impl ServerInfo {
     /// MariaDB or MySQL.
     pub fn flavour(&self) -> Flavour {
@@ -35,17 +44,27 @@ impl ServerInfo {
         &self.version
     }
 
-    /// Asks the server of `conn`: one round trip.
-    pub(crate) async fn ask(conn: &mut Conn) -> mysql_async::Result<Self> {
-        let sql = "SELECT @@version, CONCAT(@@hostname, ':', @@port)";
-        match conn.query_first::<(String, Option<String>), _>(sql).await {
-            Ok(Some((version, identity))) => Ok(Self {
-                flavour: Flavour::of(&version),
-                version,
-                identity: identity.unwrap_or_default(),
-            }),
+    /// Asks the server of `conn`, and for what the driver asks each connection unless it is told:
+    /// one round trip.
+    pub(crate) async fn ask(conn: &mut Conn) -> mysql_async::Result<(Self, Option<Limits>)> {
+        type Answer = (String, Option<String>, usize, usize);
+        let sql = "SELECT @@version, CONCAT(@@hostname, ':', @@port), @@max_allowed_packet, \
+                   @@wait_timeout";
+        match conn.query_first::<Answer, _>(sql).await {
+            Ok(Some((version, identity, max_allowed_packet, wait_timeout))) => {
+                let server = Self {
+                    flavour: Flavour::of(&version),
+                    version,
+                    identity: identity.unwrap_or_default(),
+                };
+                let limits = Limits {
+                    max_allowed_packet,
+                    wait_timeout,
+                };
+                Ok((server, Some(limits)))
+            }
             // A proxy that does not know these variables is still a server.
-            Ok(None) | Err(mysql_async::Error::Server(_)) => Ok(Self::greeted(conn)),
+            Ok(None) | Err(mysql_async::Error::Server(_)) => Ok((Self::greeted(conn), None)),
             Err(error) => Err(error),
         }
     }

@@ -46,7 +46,7 @@ impl Session {
         let mut conn = Connection::open_with_flags(path, flags(config, mode)).map_err(failed)?;
         set_up(&mut conn, config, mode).map_err(failed)?;
         let changed = match config.reset {
-            Reset::WhenChanged => watch(&conn).map_err(failed)?,
+            Reset::WhenChanged => watch(&mut conn).map_err(failed)?,
             Reset::Always => Arc::default(),
         };
         // What the hook prepared was not watched; it must not come out of the cache later.

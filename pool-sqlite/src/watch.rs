@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 /// Watches what statements do to their session. The flag rises and never falls.
-pub(crate) fn watch(conn: &Connection) -> rusqlite::Result<Arc<AtomicBool>> {
+pub(crate) fn watch(conn: &mut Connection) -> rusqlite::Result<Arc<AtomicBool>> {
     let changed = Arc::new(AtomicBool::new(false));
     let flag = Replaced(Arc::clone(&changed));
     conn.authorizer(Some(move |context: AuthContext<'_>| {
@@ -109,10 +109,10 @@ mod tests {
     use super::*;
 
     fn changes(sql: &str) -> bool {
-        let conn = Connection::open_in_memory().unwrap();
+        let mut conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE t (a, b); CREATE INDEX i ON t (a)")
             .unwrap();
-        let changed = watch(&conn).unwrap();
+        let changed = watch(&mut conn).unwrap();
         conn.execute_batch(sql).unwrap();
         changed.load(Ordering::Relaxed)
     }
@@ -154,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_replaced_authorizer_is_a_change() {
-        let conn = Connection::open_in_memory().unwrap();
-        let changed = watch(&conn).unwrap();
+        let mut conn = Connection::open_in_memory().unwrap();
+        let changed = watch(&mut conn).unwrap();
         conn.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)
             .unwrap();
         assert!(changed.load(Ordering::Relaxed));

@@ -80,9 +80,12 @@ async fn a_connection_of_ours_is_little_more_than_the_drivers() {
         count.fetch_add(1, Ordering::Relaxed);
         async { Ok::<_, std::fmt::Error>(String::new()) }
     });
-    let (manager, first) = connected(config).await;
+    // From the first the manager learns what the driver asks otherwise.
+    let (manager, _learnt_from) = connected(config).await;
+    let first = soon(manager.connect()).await.unwrap();
     let second = soon(manager.connect()).await.unwrap();
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    assert!(second.opts().max_allowed_packet().is_some());
     // The options are the largest thing a connection refers to: one copy serves all.
     assert!(std::ptr::eq(
         first.opts().ip_or_hostname(),

@@ -2,8 +2,6 @@
 //!
 //! The counts are of the whole process, so this is a test of its own.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
-
 use std::alloc::System;
 
 use pool_postgres::{PgManager, Pool, tokio_postgres};

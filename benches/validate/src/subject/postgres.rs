@@ -11,6 +11,9 @@ use pool_servers::{FaultProxy, Postgres as Builder, Server};
 use super::{Subject, aside, hold_and_work};
 use crate::Failure;
 
+/// What the sessions of this side call themselves: the pool's by default, and so the others'.
+const APPLICATION: &str = "pool-postgres";
+
 pub(crate) struct Postgres {
     server: Server,
     config: PgConfig,
@@ -36,7 +39,9 @@ impl Subject for Postgres {
     }
 
     async fn bare(&self) -> Result<Box<dyn Any + Send>, Failure> {
-        let (client, connection) = tokio_postgres::connect(&self.server.url(), NoTls).await?;
+        let mut config: tokio_postgres::Config = self.server.url().parse()?;
+        config.application_name(APPLICATION);
+        let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(Box::new(client))
     }
@@ -70,8 +75,10 @@ impl Subject for Postgres {
     }
 
     fn open_now(&self) -> Result<usize, Failure> {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool-postgres'";
-        super::aside(|| first_number(&self.server, sql))
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{APPLICATION}'"
+        );
+        super::aside(|| first_number(&self.server, &sql))
     }
 
     async fn kill(&self, conn: &mut PgConnection) -> Result<(), Failure> {
