@@ -28,6 +28,7 @@ pub mod plan;
 pub mod progress;
 pub mod rates;
 pub mod report;
+pub mod room;
 pub mod sparkline;
 pub mod table;
 pub mod timeline;

@@ -39,6 +39,46 @@ pub fn take_parameters(
     (ours, rest)
 }
 
+/// What stands before the first `:`, if that can be the scheme of a URL (RFC 3986, 3.1): anything else
+/// may be a part of a password, and must not get into a message.
+///
+/// ```
+/// assert_eq!(pool_core::url::scheme("mysql://app:secret@db"), Some("mysql"));
+/// assert_eq!(pool_core::url::scheme("host=db password=a:b"), None);
+/// ```
+#[must_use]
+pub fn scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once(':')?;
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let begins = scheme.starts_with(|letter: char| letter.is_ascii_alphabetic());
+    (begins && scheme.bytes().all(is_letter)).then_some(scheme)
+}
+
+/// Whether the parameters after the credentials have names of letters, digits, `_`, `-` and `.` only.
+/// Where they have not, a password was not percent-encoded, and an error that names the parameter
+/// would show a part of it.
+///
+/// ```
+/// use pool_core::url::has_plain_names;
+///
+/// assert!(has_plain_names("mysql://app:a?b@db/app?x=y&z"));
+/// assert!(!has_plain_names("mysql://app:a@b?secret@db/app"));
+/// ```
+#[must_use]
+pub fn has_plain_names(url: &str) -> bool {
+    let after_credentials = url.split_once('@').map_or(url, |(_, rest)| rest);
+    let (_, query) = after_credentials.split_once('?').unwrap_or_default();
+    let name = |pair: &str| is_plain(pair.split_once('=').map_or(pair, |(name, _)| name));
+    query.split('&').all(name)
+}
+
+/// Whether `name` is of letters, digits, `_`, `-` and `.` only.
+#[must_use]
+pub fn is_plain(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
 /// `text` without its percent-encoding. A `%` that begins none stays, so that `10%` is read, and a
 /// `+` stays one, as drivers have it.
 #[must_use]

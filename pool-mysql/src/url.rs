@@ -7,7 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use mysql_async::{IsolationLevel, Opts};
-use pool_core::{duration, url::take_parameters};
+use pool_core::duration;
+use pool_core::url::{has_plain_names, scheme, take_parameters};
 
 use crate::config::{MySqlConfig, Recycle};
 
@@ -42,6 +43,16 @@ pub enum UrlError {
     Feature(String),
 }
 
+impl UrlError {
+    fn value(name: &str, value: &str, rule: &'static str) -> Self {
+        Self::Value {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            rule,
+        }
+    }
+}
+
 impl MySqlConfig {
     /// Reads a URL: `mysql://user:password@host:3306/database?statement_timeout=30s`.
     /// [`MySqlConfig`] lists the parameters.
@@ -54,6 +65,15 @@ impl MySqlConfig {
     /// For another scheme, a malformed URL, an unknown parameter, a value that is not allowed.
     pub fn from_url(url: &str) -> Result<Self, UrlError> {
         let is_ours = |name: &str| PARAMETERS.contains(&name) || name.starts_with("pool_");
+        if scheme(url) != Some("mysql") {
+            let scheme = scheme(url).unwrap_or("none");
+            let rule = "mysql, as in the URL mysql://app@localhost/shop";
+            return Err(UrlError::value("scheme", scheme, rule));
+        }
+        if !has_plain_names(url) {
+            let rule = "of a to z and _ (are user and password percent-encoded?)";
+            return Err(UrlError::value("name of a parameter", "…", rule));
+        }
         let (ours, url) = take_parameters(url, is_ours);
         let mut config = Self::new(Opts::from_url(&url).map_err(UrlError::Driver)?);
         for (name, value) in ours {
@@ -63,11 +83,7 @@ impl MySqlConfig {
     }
 
     fn set(self, name: &str, value: &str) -> Result<Self, UrlError> {
-        let refuse = |rule| UrlError::Value {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            rule,
-        };
+        let refuse = |rule| UrlError::value(name, value, rule);
         Ok(match name {
             "recycle" => self.recycle(match value {
                 "fast" => Recycle::Fast,
@@ -178,7 +194,8 @@ mod tests {
                 "PoolConfig::from_url_query",
             ),
             ("postgres://u:hunter2@h/db", "postgres"),
-            ("u:hunter2@h/db", "URL"),
+            ("mysql://u:a@b?hunter2@h/db", "percent-encoded"),
+            ("u:hunter2@h/db", "scheme"),
             ("", "URL"),
         ] {
             let error = MySqlConfig::from_url(url).unwrap_err();

@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use pool_core::{duration, url::take_parameters};
+use pool_core::duration;
+use pool_core::url::{has_plain_names, is_plain, scheme, take_parameters};
 
 use crate::config::{PgConfig, Recycle};
 use crate::error::PgError;
@@ -27,10 +28,17 @@ impl FromStr for PgConfig {
 
     fn from_str(text: &str) -> Result<Self, PgError> {
         let is_ours = |name: &str| PARAMETERS.contains(&name) || name.starts_with("pool_");
-        let (ours, for_driver) = if text.contains("://") {
-            take_parameters(text, is_ours)
-        } else {
-            take_pairs(text, is_ours)
+        let (ours, for_driver) = match scheme(text) {
+            Some("postgres" | "postgresql") if !has_plain_names(text) => {
+                let rule = "must be of a to z and _ (are user and password percent-encoded?)";
+                return Err(PgError::setting("name", "…", rule));
+            }
+            Some("postgres" | "postgresql") => take_parameters(text, is_ours),
+            Some(scheme) => {
+                let rule = "must be postgres or postgresql";
+                return Err(PgError::setting("scheme", scheme, rule));
+            }
+            None => take_pairs(text, is_ours)?,
         };
         let mut config = Self::from(for_driver.parse::<tokio_postgres::Config>()?);
         for (name, value) in ours {
@@ -88,15 +96,20 @@ impl PgConfig {
     }
 }
 
+type Parameters = Vec<(String, String)>;
+
 /// The pairs of `host=… password='a b'` whose names `is_ours` accepts, and the text without them.
 ///
 /// A value ends at a blank, unless it is in single quotes; a backslash takes away the meaning of
 /// what follows it (manual, "Keyword/Value Connection Strings").
-fn take_pairs(text: &str, is_ours: impl Fn(&str) -> bool) -> (Vec<(String, String)>, String) {
+fn take_pairs(text: &str, is_ours: impl Fn(&str) -> bool) -> Result<(Parameters, String), PgError> {
     let (mut ours, mut others) = (Vec::new(), Vec::new());
     let mut rest = text.trim_start();
     while let Some((name, after)) = rest.split_once('=') {
         let (value, after) = read_value(after.trim_start());
+        if !is_plain(name.trim()) {
+            return Err(PgError::setting("name", "…", "must be of a to z and _"));
+        }
         if is_ours(name.trim()) {
             ours.push((name.trim().to_owned(), value));
         } else {
@@ -104,9 +117,14 @@ fn take_pairs(text: &str, is_ours: impl Fn(&str) -> bool) -> (Vec<(String, Strin
         }
         rest = after.trim_start();
     }
-    // Whatever is no pair is the driver's to refuse.
-    others.push(rest);
-    (ours, others.join(" ").trim_end().to_owned())
+    if !rest.is_empty() {
+        return Err(PgError::setting(
+            "pair",
+            "…",
+            "must be of the form name=value",
+        ));
+    }
+    Ok((ours, others.join(" ")))
 }
 
 /// The value that `text` begins with, and what follows it.
@@ -217,6 +235,19 @@ mod tests {
         }
         let told = refused("host=a,b,c port=1,2");
         assert!(told.contains("port (2 ports) must be one"), "{told}");
-        refused("host=db nonsense");
+        for text in [
+            "host=db hunter2",
+            "host=db password=a hunter2 b=c",
+            "mysql://app:hunter2@db/app",
+            "postgresql+driver://app:hunter2@db/app",
+            "app:hunter2@db/app?x=y",
+            "postgres://app:a@b?hunter2@db/app",
+        ] {
+            let told = format!("{} {:?}", refused(text), text.parse::<PgConfig>());
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        let read = read("postgres://app:a?hunter2@db/app?connect_timeout=3");
+        assert_eq!(read.driver.get_password(), Some(&b"a?hunter2"[..]));
+        assert!(refused("mysql://db").contains("scheme (mysql) must be postgres"));
     }
 }

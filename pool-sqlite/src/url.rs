@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use pool_core::duration;
+use pool_core::{duration, url::scheme};
 
 use crate::config::{JournalMode, Location, OpenMode, Reset, SqliteConfig, Synchronous};
 
@@ -85,7 +85,8 @@ impl SqliteConfig {
     /// For another scheme, a missing path, an unknown parameter, a value that is not allowed.
     pub fn from_url(url: &str) -> Result<Self, UrlError> {
         let Some(rest) = strip_scheme(url) else {
-            return Err(UrlError::Scheme(scheme_of(url)));
+            let scheme = scheme(url).map_or("no scheme".to_owned(), |scheme| format!("{scheme}:"));
+            return Err(UrlError::Scheme(scheme));
         };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let path = decode(path.strip_prefix("//").unwrap_or(path))?;
@@ -203,14 +204,6 @@ impl FromStr for SqliteConfig {
 fn strip_scheme(url: &str) -> Option<&str> {
     let scheme = url.get(..7)?;
     scheme.eq_ignore_ascii_case("sqlite:").then(|| &url[7..])
-}
-
-/// What stands before the colon: never more, since a password may follow.
-fn scheme_of(url: &str) -> String {
-    match url.split_once(':') {
-        Some((scheme, _)) => format!("{scheme}:"),
-        None => "no scheme".to_owned(),
-    }
 }
 
 fn decode(text: &str) -> Result<String, UrlError> {

@@ -8,6 +8,7 @@ use pool_servers::{MySql as Builder, Server as ThrowAway, ServerError};
 
 use super::{QueryError, Workload};
 use crate::report::Server;
+use crate::room::{self, NoRoom, Share};
 
 /// Rows of the table that questions are asked of.
 const ROWS: u64 = 1_000;
@@ -29,6 +30,9 @@ pub enum PrepareError {
     /// No throw-away server.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// So many do not fit the machine or the server.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The URL is not one.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -43,18 +47,23 @@ impl MySql {
     ///
     /// # Errors
     ///
-    /// When there is no server, or it cannot be written to.
+    /// When there is no server, so many do not fit, or it cannot be written to.
     pub async fn prepare(url: Option<&str>, connections: usize) -> Result<Self, PrepareError> {
         let room = u32::try_from(connections)
             .unwrap_or(u32::MAX)
             .saturating_add(20);
-        let server = match url {
-            Some(_) => None,
-            None => Some(Builder::new().for_connections(room).start_async().await?),
+        let server = if url.is_none() {
+            room::for_throw_away(connections, SHARE)?;
+            Some(Builder::new().for_connections(room).start_async().await?)
+        } else {
+            None
         };
         let throw_away = server.as_ref().map(ThrowAway::socket_url);
         let url = throw_away.as_deref().or(url).unwrap_or_default();
         let config = MySqlConfig::from_url(url)?;
+        if server.is_none() {
+            expect_room(&config, connections).await?;
+        }
         let (name, version) = fill(&config).await?;
         Ok(Self {
             config,
@@ -106,6 +115,36 @@ impl Workload for MySql {
             setup: "a query reads one row by its key".to_owned(),
         }
     }
+}
+
+/// A thread of the server for each connection.
+const SHARE: Share = Share {
+    bytes: 90_000,
+    processes: 1,
+};
+
+/// Asks the user's server whether it takes so many.
+async fn expect_room(config: &MySqlConfig, connections: usize) -> Result<(), PrepareError> {
+    use pool_core::Manager;
+
+    let manager = MySqlManager::new(config.clone());
+    let mut conn = manager.connect().await?;
+    let most = conn.query_first("SELECT @@max_connections").await;
+    let used = conn
+        .query_first("SHOW STATUS LIKE 'Threads_connected'")
+        .await;
+    manager.close(conn).await;
+    let most: Option<usize> = most.map_err(MySqlError::from)?;
+    let used: Option<(String, usize)> = used.map_err(MySqlError::from)?;
+    // The one that asks is gone by then.
+    let used = used.map_or(0, |(_, used)| used.saturating_sub(1));
+    let how = "SET GLOBAL max_connections = …, and in its configuration";
+    Ok(room::on_server(
+        connections,
+        most.unwrap_or(usize::MAX),
+        used,
+        how,
+    )?)
 }
 
 /// Writes the rows and says which server it is.

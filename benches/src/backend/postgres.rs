@@ -8,6 +8,7 @@ use pool_servers::{Postgres as Builder, Server as ThrowAway, ServerError};
 
 use super::{QueryError, Workload};
 use crate::report::Server;
+use crate::room::{self, NoRoom, Share};
 
 /// Rows of the table that questions are asked of.
 const ROWS: u64 = 1_000;
@@ -28,6 +29,9 @@ pub enum PrepareError {
     /// No throw-away server.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// So many do not fit the machine or the server.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The server refused.
     #[error(transparent)]
     Database(#[from] PgError),
@@ -39,18 +43,23 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// When there is no server, or it cannot be written to.
+    /// When there is no server, so many do not fit, or it cannot be written to.
     pub async fn prepare(url: Option<&str>, connections: usize) -> Result<Self, PrepareError> {
         let room = u32::try_from(connections)
             .unwrap_or(u32::MAX)
             .saturating_add(20);
-        let server = match url {
-            Some(_) => None,
-            None => Some(Builder::new().for_connections(room).start_async().await?),
+        let server = if url.is_none() {
+            room::for_throw_away(connections, SHARE)?;
+            Some(Builder::new().for_connections(room).start_async().await?)
+        } else {
+            None
         };
         let throw_away = server.as_ref().map(ThrowAway::socket_url);
         let url = throw_away.as_deref().or(url).unwrap_or_default();
         let config: PgConfig = url.parse()?;
+        if server.is_none() {
+            expect_room(&config, connections).await?;
+        }
         let version = fill(&config).await?;
         Ok(Self {
             config,
@@ -107,6 +116,29 @@ impl Workload for Postgres {
             setup: "a query reads one row by its key".to_owned(),
         }
     }
+}
+
+/// A server process for each connection, with what it shares counted in parts.
+const SHARE: Share = Share {
+    bytes: 1_830_000,
+    processes: 1,
+};
+
+/// Asks the user's server whether it takes so many.
+async fn expect_room(config: &PgConfig, connections: usize) -> Result<(), PrepareError> {
+    use pool_core::Manager;
+
+    let manager = PgManager::new(config.clone());
+    let conn = manager.connect().await?;
+    let sql = "SELECT current_setting('max_connections')::int8, \
+               current_setting('superuser_reserved_connections')::int8 - 1 \
+               + (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')";
+    let row = conn.query_one(sql, &[]).await.map_err(PgError::from)?;
+    let number = |place| usize::try_from(row.get::<_, i64>(place)).unwrap_or(0);
+    let how = "ALTER SYSTEM SET max_connections = …, then restart it";
+    let room = room::on_server(connections, number(0), number(1), how);
+    manager.close(conn).await;
+    Ok(room?)
 }
 
 /// Writes the rows and says which server it is.
