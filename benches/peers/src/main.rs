@@ -56,7 +56,11 @@ fn main() -> ExitCode {
     );
     let mut rows = Vec::new();
     for scenario in Scenario::ALL.into_iter().filter(chosen) {
-        let measured = rounds::run(scenario, &pools, options.rounds.max(1));
+        let takers: Vec<_> = pools
+            .iter()
+            .filter(|pool| (pool.takes_part)(scenario))
+            .collect();
+        let measured = rounds::run(scenario, &takers, options.rounds.max(1));
         println!("{}", table::markdown(&measured));
         rows.extend(measured);
     }

@@ -7,7 +7,10 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
+
+use crate::scenarios::Scenario;
 
 /// A pool over connections that do nothing.
 pub(crate) trait Peer: Clone + Send + Sync + 'static {
@@ -18,6 +21,11 @@ pub(crate) trait Peer: Clone + Send + Sync + 'static {
 
     /// What `get` gives: the connection, until it is dropped.
     type Guard<'a>: Send;
+
+    /// Whether the pool can do what `scenario` asks for.
+    fn takes_part(_scenario: Scenario) -> bool {
+        true
+    }
 
     /// A pool of at most `max_size` connections. Called inside a runtime.
     fn new(max_size: usize, connects: Connects) -> Self;
@@ -46,11 +54,26 @@ impl Connects {
 
     /// Opens one; cannot fail.
     pub(crate) async fn connect(&self) -> Result<Connection, Infallible> {
-        self.0.begun.fetch_add(1, Ordering::SeqCst);
-        let delay = self.0.delay_ms.load(Ordering::SeqCst);
-        if delay > 0 {
-            tokio::time::sleep(Duration::from_millis(delay)).await;
+        let delay = self.begin();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
+        self.end()
+    }
+
+    /// The same for a pool that connects on threads of its own.
+    pub(crate) fn connect_blocking(&self) -> Result<Connection, Infallible> {
+        thread::sleep(self.begin());
+        self.end()
+    }
+
+    /// Counts the connect and says how long it takes.
+    fn begin(&self) -> Duration {
+        self.0.begun.fetch_add(1, Ordering::SeqCst);
+        Duration::from_millis(self.0.delay_ms.load(Ordering::SeqCst))
+    }
+
+    fn end(&self) -> Result<Connection, Infallible> {
         self.0.alive.fetch_add(1, Ordering::SeqCst);
         Ok(Connection(self.clone()))
     }

@@ -34,7 +34,7 @@ pub(crate) struct Row {
 ///
 /// Where it matters how far apart the cores are, a round in which that changed is thrown away, and the
 /// figures are those of the rounds of one kind: that of which there were enough first.
-pub(crate) fn run(scenario: Scenario, pools: &[Contender], rounds: usize) -> Vec<Row> {
+pub(crate) fn run(scenario: Scenario, pools: &[&Contender], rounds: usize) -> Vec<Row> {
     let mut kept: Vec<(Option<Cores>, Round)> = Vec::new();
     let mut number = 0;
     let cores = loop {
@@ -66,7 +66,7 @@ pub(crate) fn run(scenario: Scenario, pools: &[Contender], rounds: usize) -> Vec
         let runs: Vec<_> = kept.iter().map(|round| &round[place]).collect();
         rows(scenario, cores, pool, &runs)
     };
-    pools.iter().enumerate().flat_map(rows).collect()
+    pools.iter().copied().enumerate().flat_map(rows).collect()
 }
 
 /// What every pool measured in one round, in the order of the pools.
@@ -75,7 +75,7 @@ type Round = Vec<Vec<Sample>>;
 /// How many times as many rounds are made at most, until enough of them are alike.
 const PATIENCE: usize = 4;
 
-fn round(scenario: Scenario, pools: &[Contender], number: usize) -> Round {
+fn round(scenario: Scenario, pools: &[&Contender], number: usize) -> Round {
     let mut round: Round = pools.iter().map(|_| Vec::new()).collect();
     for place in 0..pools.len() {
         let turn = (number + place) % pools.len();

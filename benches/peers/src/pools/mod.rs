@@ -8,15 +8,19 @@ mod deadpool;
     reason = "its successor is `asyncband`; its figures are still published"
 )]
 mod fastpool;
+mod mobc;
 mod ours;
+mod qp;
+mod r2d2;
 
 use crate::peer::Peer;
 use crate::scenarios::{Sample, Scenario};
 
-/// A pool that can be put through every scenario.
+/// A pool that can be put through the scenarios it takes part in.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
+    pub(crate) takes_part: fn(Scenario) -> bool,
     pub(crate) run: fn(Scenario) -> Vec<Sample>,
 }
 
@@ -28,6 +32,9 @@ pub(crate) fn all() -> Vec<Contender> {
         contender::<deadpool::Deadpool>(),
         contender::<fastpool::Fastpool>(),
         contender::<bb8::Bb8>(),
+        contender::<mobc::Mobc>(),
+        contender::<qp::Qp>(),
+        contender::<r2d2::R2d2>(),
     ]
 }
 
@@ -35,6 +42,7 @@ fn contender<P: Peer>() -> Contender {
     Contender {
         name: P::NAME,
         version: P::VERSION,
+        takes_part: P::takes_part,
         run: Scenario::run::<P>,
     }
 }

@@ -1,0 +1,39 @@
+//! `qp`: the caller connects; no timeouts and no upkeep.
+
+use std::convert::Infallible;
+
+use mobc::async_trait;
+use qp::{Pool, Pooled};
+use qp::resource::Manage;
+
+use crate::peer::{Connection, Connects, Peer};
+
+#[derive(Clone)]
+pub(crate) struct Qp(Pool<Connects>);
+
+#[async_trait]
+impl Manage for Connects {
+    type Output = Connection;
+    type Error = Infallible;
+
+    async fn try_create(&self) -> Result<Connection, Infallible> {
+        self.connect().await
+    }
+}
+
+impl Peer for Qp {
+    const NAME: &'static str = "qp";
+    const VERSION: &'static str = "0.2.1";
+
+    type Guard<'a> = Pooled<'a, Connects>;
+
+    fn new(max_size: usize, connects: Connects) -> Self {
+        Self(Pool::new(connects, max_size))
+    }
+
+    async fn get(&self) -> Pooled<'_, Connects> {
+        match self.0.acquire_unchecked().await {
+            Ok(pooled) => pooled,
+        }
+    }
+}
