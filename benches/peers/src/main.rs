@@ -3,12 +3,14 @@
 //! ```text
 //! main      the command
 //! rounds    interleaved rounds, medians        table    for people
-//! scenarios what is measured                   pools    an adapter for each pool
-//! machine   how far apart the cores are at the moment
-//! peer      what every pool is asked to do
+//! once      a run in a process of its own      machine  how far apart the cores are at the moment
+//! pools     an adapter for each pool           peer     what every pool is asked to do
+//! scenarios what is done                       contest  who does it and what is measured
 //! ```
 
+mod contest;
 mod machine;
+mod once;
 mod peer;
 mod pools;
 mod rounds;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::scenarios::Scenario;
+use crate::contest::Contest;
 
 /// Compares connection pools over the same no-op connection, in interleaved rounds of one run.
 #[derive(Debug, Parser)]
@@ -37,30 +39,32 @@ struct Options {
     /// Only the scenarios whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+
+    /// Put one pool through one scenario and print what it measured
+    #[arg(long, num_args = 2, value_names = ["SCENARIO", "POOL"], hide = true)]
+    once: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let pools = pools::all();
-    let chosen = |scenario: &Scenario| {
+    let contests = pools::contests();
+    if let [contest, contender] = &options.once[..] {
+        return once(&contests, contest, contender);
+    }
+    let chosen = |contest: &&Contest| {
         options
             .only
             .as_ref()
-            .is_none_or(|only| scenario.key().contains(only))
+            .is_none_or(|only| contest.key.contains(only))
     };
     println!(
-        "{} pools, {} interleaved rounds of each scenario: median (least–greatest). \
-         A run with less than two cores to itself is repeated.\n",
-        pools.len(),
+        "{} interleaved rounds of each scenario: median (least–greatest). A run with less than two \
+         cores to itself is repeated; \"never\" did not happen within 20 s.\n",
         options.rounds
     );
     let mut rows = Vec::new();
-    for scenario in Scenario::ALL.into_iter().filter(chosen) {
-        let takers: Vec<_> = pools
-            .iter()
-            .filter(|pool| (pool.takes_part)(scenario))
-            .collect();
-        let measured = rounds::run(scenario, &takers, options.rounds.max(1));
+    for contest in contests.iter().filter(chosen) {
+        let measured = rounds::run(contest, options.rounds.max(1));
         println!("{}", table::markdown(&measured));
         rows.extend(measured);
     }
@@ -77,4 +81,20 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What a process of `once::run` does.
+fn once(contests: &[Contest], contest: &str, contender: &str) -> ExitCode {
+    let contender = contests
+        .iter()
+        .filter(|known| known.key == contest)
+        .flat_map(|contest| &contest.contenders)
+        .find(|known| known.name == contender);
+    let Some(contender) = contender else {
+        eprintln!("error: no such pool in {contest}");
+        return ExitCode::from(2);
+    };
+    let printed = serde_json::to_string(&(contender.run)());
+    println!("{}", printed.expect("numbers can be written as JSON"));
+    ExitCode::SUCCESS
 }

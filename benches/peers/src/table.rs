@@ -24,7 +24,12 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
         first.title, first.rounds
     );
     for row in &metrics {
-        let _ = write!(out, " {}, {} |", row.metric.replace('_', " "), row.unit);
+        let _ = write!(
+            out,
+            " {}, {} |",
+            row.metric.name.replace('_', " "),
+            row.metric.unit
+        );
     }
     let _ = write!(out, "\n| --- |{}\n", " ---: |".repeat(metrics.len()));
     for pool in rows.chunks(metrics.len()) {

@@ -13,38 +13,39 @@ mod ours;
 mod qp;
 mod r2d2;
 
+use crate::contest::{Contender, Contest};
 use crate::peer::Peer;
-use crate::scenarios::{Sample, Scenario};
+use crate::scenarios::Scenario;
 
-/// A pool that can be put through the scenarios it takes part in.
-pub(crate) struct Contender {
-    pub(crate) name: &'static str,
-    pub(crate) version: &'static str,
-    pub(crate) takes_part: fn(Scenario) -> bool,
-    pub(crate) run: fn(Scenario) -> Vec<Sample>,
+/// Every scenario, with the pools that take part in it.
+pub(crate) fn contests() -> Vec<Contest> {
+    let contest = |scenario: Scenario| scenario.contest(contenders(scenario));
+    Scenario::ALL.into_iter().map(contest).collect()
 }
 
-/// Every pool, this one first.
-pub(crate) fn all() -> Vec<Contender> {
-    vec![
-        contender::<ours::Ours>(),
-        contender::<asyncband::Asyncband>(),
-        contender::<deadpool::Deadpool>(),
-        contender::<fastpool::Fastpool>(),
-        contender::<bb8::Bb8>(),
-        contender::<mobc::Mobc>(),
-        contender::<qp::Qp>(),
-        contender::<r2d2::R2d2>(),
-    ]
+/// Every pool that can do what `scenario` asks for, this one first.
+fn contenders(scenario: Scenario) -> Vec<Contender> {
+    let all = [
+        contender::<ours::Ours>,
+        contender::<asyncband::Asyncband>,
+        contender::<deadpool::Deadpool>,
+        contender::<fastpool::Fastpool>,
+        contender::<bb8::Bb8>,
+        contender::<mobc::Mobc>,
+        contender::<qp::Qp>,
+        contender::<r2d2::R2d2>,
+    ];
+    all.into_iter()
+        .filter_map(|contender| contender(scenario))
+        .collect()
 }
 
-fn contender<P: Peer>() -> Contender {
-    Contender {
+fn contender<P: Peer>(scenario: Scenario) -> Option<Contender> {
+    P::takes_part(scenario).then(|| Contender {
         name: P::NAME,
         version: P::VERSION,
-        takes_part: P::takes_part,
-        run: Scenario::run::<P>,
-    }
+        run: Box::new(move || scenario.run::<P>()),
+    })
 }
 
 #[cfg(test)]
@@ -52,7 +53,8 @@ mod tests {
     #[test]
     fn versions_are_those_that_are_built() {
         let manifest = include_str!("../../Cargo.toml");
-        for pool in super::all().iter().filter(|pool| pool.name != "pool-core") {
+        let pools = super::contenders(crate::scenarios::Scenario::OneTask);
+        for pool in pools.iter().filter(|pool| pool.name != "pool-core") {
             let line = manifest
                 .lines()
                 .find(|line| line.starts_with(&format!("{} =", pool.name)));

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use mobc::async_trait;
-use qp::{Pool, Pooled};
 use qp::resource::Manage;
+use qp::{Pool, Pooled};
 
 use crate::peer::{Connection, Connects, Peer};
 

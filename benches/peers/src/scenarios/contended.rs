@@ -6,13 +6,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{Sample, block_on, warm};
+use super::cores::CORES_USED;
+use super::{block_on, warm};
+use crate::contest::{Metric, Values};
 use crate::peer::{Connects, Peer};
 
 const LENGTH: Duration = Duration::from_millis(500);
 
+pub(super) const METRICS: [Metric; 4] = [
+    Metric::highest("checkouts_per_second", "1/s"),
+    Metric::lowest("wait_p99", "us"),
+    Metric::highest("least_to_most_served", "ratio"),
+    CORES_USED,
+];
+
 /// `tasks` tasks on `connections` connections, each held across one yield.
-pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Vec<Sample> {
+pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Values {
     let (mut waits, elapsed, served) = block_on(work::<P>(tasks, connections));
     waits.sort_unstable();
     let p99 = waits
@@ -24,13 +33,9 @@ pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Vec<Sample> {
         .zip(most)
         .map(|(&least, &most)| count(least) / count(most.max(1)));
     vec![
-        Sample::new(
-            "checkouts_per_second",
-            "1/s",
-            count(waits.len()) / elapsed.as_secs_f64(),
-        ),
-        Sample::new("wait_p99", "us", f64::from(p99) / 1e3),
-        Sample::new("least_to_most_served", "ratio", ratio),
+        Some(count(waits.len()) / elapsed.as_secs_f64()),
+        Some(f64::from(p99) / 1e3),
+        ratio,
     ]
 }
 

@@ -10,6 +10,9 @@ use std::future::Future;
 
 use tokio::runtime::{Builder, Runtime};
 
+use self::cores::CORES_USED;
+use self::uncontended::CHECKOUT_AND_RETURN;
+use crate::contest::{Contender, Contest, Metric, Values};
 use crate::peer::Peer;
 
 /// One kind of work.
@@ -33,25 +36,6 @@ pub(crate) enum Scenario {
     Storm,
 }
 
-/// One figure of one run.
-#[derive(Debug, Clone)]
-pub(crate) struct Sample {
-    pub(crate) metric: &'static str,
-    pub(crate) unit: &'static str,
-    /// `None`: it did not happen.
-    pub(crate) value: Option<f64>,
-}
-
-impl Sample {
-    fn new(metric: &'static str, unit: &'static str, value: impl Into<Option<f64>>) -> Self {
-        Self {
-            metric,
-            unit,
-            value: value.into(),
-        }
-    }
-}
-
 impl Scenario {
     pub(crate) const ALL: [Self; 8] = [
         Self::OneTask,
@@ -64,46 +48,61 @@ impl Scenario {
         Self::Storm,
     ];
 
-    /// Its name in the file of figures.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::OneTask => "one_task",
-            Self::TwoTasks => "two_tasks",
-            Self::Tasks64On10 => "64_tasks_on_10",
-            Self::Tasks1000On10 => "1000_tasks_on_10",
-            Self::SlowConnect => "slow_connect",
-            Self::Impatient => "impatient",
-            Self::Spike => "spike",
-            Self::Storm => "cancellation_storm",
+    /// The scenario with these contenders.
+    pub(crate) fn contest(self, contenders: Vec<Contender>) -> Contest {
+        let (key, title, metrics): (_, _, &[Metric]) = match self {
+            Self::OneTask => (
+                "one_task",
+                "one task, checkout and return of an idle connection",
+                &[CHECKOUT_AND_RETURN],
+            ),
+            Self::TwoTasks => (
+                "two_tasks",
+                "two tasks on two threads, nobody waits",
+                &[CHECKOUT_AND_RETURN, CORES_USED],
+            ),
+            Self::Tasks64On10 => (
+                "64_tasks_on_10",
+                "64 tasks on 10 connections, held across a yield",
+                &contended::METRICS,
+            ),
+            Self::Tasks1000On10 => (
+                "1000_tasks_on_10",
+                "1,000 tasks on 10 connections, held across a yield",
+                &contended::METRICS,
+            ),
+            Self::SlowConnect => (
+                "slow_connect",
+                "a connection returned after 5 ms, own connect 100 ms",
+                &connecting::SLOW_CONNECT,
+            ),
+            Self::Impatient => (
+                "impatient",
+                "a caller with 30 ms of patience, connects of 100 ms",
+                &connecting::IMPATIENT,
+            ),
+            Self::Spike => (
+                "spike",
+                "50 callers at once on 5 open connections, uses of 2 ms, connects of 150 ms",
+                &connecting::SPIKE,
+            ),
+            Self::Storm => (
+                "storm",
+                "100,000 waits given up half-way, 10 connections",
+                &connecting::STORM,
+            ),
+        };
+        Contest {
+            key,
+            title,
+            metrics,
+            is_shared: metrics.iter().any(|metric| metric.name == CORES_USED.name),
+            contenders,
         }
-    }
-
-    /// What it is, for a person.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::OneTask => "one task, checkout and return of an idle connection",
-            Self::TwoTasks => "two tasks on two threads, nobody waits",
-            Self::Tasks64On10 => "64 tasks on 10 connections, held across a yield",
-            Self::Tasks1000On10 => "1,000 tasks on 10 connections, held across a yield",
-            Self::SlowConnect => "a connection returned after 5 ms, own connect 100 ms",
-            Self::Impatient => "a caller with 30 ms of patience, connects of 100 ms",
-            Self::Spike => {
-                "50 callers at once on 5 open connections, uses of 2 ms, connects of 150 ms"
-            }
-            Self::Storm => "100,000 waits given up half-way, 10 connections",
-        }
-    }
-
-    /// Whether two threads write the same memory in it.
-    pub(crate) fn is_shared(self) -> bool {
-        matches!(
-            self,
-            Self::TwoTasks | Self::Tasks64On10 | Self::Tasks1000On10
-        )
     }
 
     /// Runs it once.
-    pub(crate) fn run<P: Peer>(self) -> Vec<Sample> {
+    pub(crate) fn run<P: Peer>(self) -> Values {
         match self {
             Self::OneTask => uncontended::run::<P>(1),
             Self::TwoTasks => cores::on_two(|| uncontended::run::<P>(2)),
@@ -139,5 +138,9 @@ async fn warm<P: Peer>(pool: &P, count: usize) {
 
 /// Runs on a runtime of its own.
 fn block_on<F: Future>(future: F) -> F::Output {
-    runtime().block_on(future)
+    let runtime = runtime();
+    let output = runtime.block_on(future);
+    // A thread that a pool still blocks ends with the process.
+    runtime.shutdown_background();
+    output
 }
