@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, limit: Duration) -> Option<String> {
-        output(Command::new("sh").args(["-c", script]), limit).unwrap()
+        output(Command::new("sh").args(["-c", script]), limit).expect("there is a shell")
     }
 
     #[test]

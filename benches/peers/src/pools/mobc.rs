@@ -1,11 +1,9 @@
 //! `mobc`: the caller connects, and a task of its own brings each connection back; without its timeout,
 //! which arms a timer at every checkout.
 
-use std::convert::Infallible;
-
 use mobc::{Manager, Pool, async_trait};
 
-use crate::peer::{Connection, Connects, Peer};
+use crate::peer::{Connection, Connects, Peer, Refused};
 
 #[derive(Clone)]
 pub(crate) struct Mobc(Pool<Connects>);
@@ -13,13 +11,13 @@ pub(crate) struct Mobc(Pool<Connects>);
 #[async_trait]
 impl Manager for Connects {
     type Connection = Connection;
-    type Error = Infallible;
+    type Error = Refused;
 
-    async fn connect(&self) -> Result<Connection, Infallible> {
+    async fn connect(&self) -> Result<Connection, Refused> {
         Connects::connect(self).await
     }
 
-    async fn check(&self, connection: Connection) -> Result<Connection, Infallible> {
+    async fn check(&self, connection: Connection) -> Result<Connection, Refused> {
         Ok(connection)
     }
 }
@@ -40,10 +38,7 @@ impl Peer for Mobc {
         Self(builder.build(connects))
     }
 
-    async fn get(&self) -> mobc::Connection<Connects> {
-        self.0
-            .get()
-            .await
-            .unwrap_or_else(|error| panic!("connects do not fail: {error}"))
+    async fn get(&self) -> Result<mobc::Connection<Connects>, Refused> {
+        self.0.get().await.map_err(|_error| Refused)
     }
 }

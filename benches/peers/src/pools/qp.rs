@@ -1,12 +1,10 @@
 //! `qp`: the caller connects; no timeouts and no upkeep.
 
-use std::convert::Infallible;
-
 use mobc::async_trait;
 use qp::resource::Manage;
 use qp::{Pool, Pooled};
 
-use crate::peer::{Connection, Connects, Peer};
+use crate::peer::{Connection, Connects, Peer, Refused};
 
 #[derive(Clone)]
 pub(crate) struct Qp(Pool<Connects>);
@@ -14,9 +12,9 @@ pub(crate) struct Qp(Pool<Connects>);
 #[async_trait]
 impl Manage for Connects {
     type Output = Connection;
-    type Error = Infallible;
+    type Error = Refused;
 
-    async fn try_create(&self) -> Result<Connection, Infallible> {
+    async fn try_create(&self) -> Result<Connection, Refused> {
         self.connect().await
     }
 }
@@ -31,9 +29,7 @@ impl Peer for Qp {
         Self(Pool::new(connects, max_size))
     }
 
-    async fn get(&self) -> Pooled<'_, Connects> {
-        match self.0.acquire_unchecked().await {
-            Ok(pooled) => pooled,
-        }
+    async fn get(&self) -> Result<Pooled<'_, Connects>, Refused> {
+        self.0.acquire_unchecked().await
     }
 }

@@ -3,14 +3,13 @@
 //! An idle connection is taken on the spot, for which r2d2 only locks. Who has to wait does so by
 //! `spawn_blocking`, so that the runtime's two workers go on: `block_in_place` would put a new thread
 //! in the worker's place for each caller that waits, and would take from the caller what else its
-//! task does at the same time. A wait in a thread cannot be given up; what needs that leaves r2d2 out.
-
-use std::convert::Infallible;
+//! task does at the same time. A wait in a thread cannot be given up, and what it takes
+//! is a thread's stack and not on the heap: scenarios about either leave r2d2 out.
 
 use r2d2::{ManageConnection, Pool, PooledConnection};
 use tokio::task::spawn_blocking;
 
-use crate::peer::{Connection, Connects, Peer};
+use crate::peer::{Connection, Connects, Peer, Refused};
 use crate::scenarios::Scenario;
 
 #[derive(Clone)]
@@ -18,13 +17,13 @@ pub(crate) struct R2d2(Pool<Connects>);
 
 impl ManageConnection for Connects {
     type Connection = Connection;
-    type Error = Infallible;
+    type Error = Refused;
 
-    fn connect(&self) -> Result<Connection, Infallible> {
+    fn connect(&self) -> Result<Connection, Refused> {
         self.connect_blocking()
     }
 
-    fn is_valid(&self, _: &mut Connection) -> Result<(), Infallible> {
+    fn is_valid(&self, _: &mut Connection) -> Result<(), Refused> {
         Ok(())
     }
 
@@ -40,7 +39,10 @@ impl Peer for R2d2 {
     type Guard<'a> = PooledConnection<Connects>;
 
     fn takes_part(scenario: Scenario) -> bool {
-        !matches!(scenario, Scenario::Impatient | Scenario::Storm)
+        !matches!(
+            scenario,
+            Scenario::Impatient | Scenario::Storm | Scenario::Held10000
+        )
     }
 
     fn new(max_size: usize, connects: Connects) -> Self {
@@ -52,14 +54,14 @@ impl Peer for R2d2 {
         Self(builder.build_unchecked(connects))
     }
 
-    async fn get(&self) -> PooledConnection<Connects> {
+    async fn get(&self) -> Result<PooledConnection<Connects>, Refused> {
         if let Some(idle) = self.0.try_get() {
-            return idle;
+            return Ok(idle);
         }
         let pool = self.0.clone();
         let waited = spawn_blocking(move || pool.get()).await;
         waited
             .expect("r2d2 does not panic")
-            .expect("connects do not fail and nobody waits for 30 s")
+            .map_err(|_timeout| Refused)
     }
 }

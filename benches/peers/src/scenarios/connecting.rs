@@ -35,11 +35,11 @@ pub(super) fn slow_connect<P: Peer>() -> Values {
     let served = block_on(async {
         let connects = Connects::default();
         let pool = P::new(2, connects.clone());
-        let first = pool.get().await;
+        let first = pool.served().await;
         connects.take(CONNECT);
         let began = Instant::now();
         let waiter = async {
-            drop(pool.get().await);
+            drop(pool.served().await);
             began.elapsed()
         };
         let holder = async {
@@ -61,7 +61,7 @@ pub(super) fn impatient<P: Peer>() -> Values {
         let began = Instant::now();
         let mut served = None;
         while served.is_none() && began.elapsed() < NEVER {
-            if let Ok(guard) = timeout(PATIENCE, pool.get()).await {
+            if let Ok(guard) = timeout(PATIENCE, pool.served()).await {
                 served = Some(began.elapsed());
                 drop(guard);
             }
@@ -93,7 +93,7 @@ pub(super) fn spike<P: Peer>() -> Values {
         for _ in 0..CALLERS {
             let pool = pool.clone();
             callers.spawn(async move {
-                let guard = pool.get().await;
+                let guard = pool.served().await;
                 let served = began.elapsed();
                 sleep(USE).await;
                 drop(guard);
@@ -125,7 +125,7 @@ pub(super) fn storm<P: Peer>() -> Values {
                 for round in 0..ROUNDS {
                     let patience = Duration::from_micros((caller * 7 + round * 13) % 200);
                     let holding = async {
-                        let guard = pool.get().await;
+                        let guard = pool.served().await;
                         yield_now().await;
                         drop(guard);
                     };
@@ -136,7 +136,7 @@ pub(super) fn storm<P: Peer>() -> Values {
         while callers.join_next().await.is_some() {}
         let mut held = Vec::new();
         while held.len() < CONNECTIONS {
-            let Ok(guard) = timeout(Duration::from_millis(500), pool.get()).await else {
+            let Ok(guard) = timeout(Duration::from_millis(500), pool.served()).await else {
                 break;
             };
             held.push(guard);

@@ -4,7 +4,11 @@
 mod connecting;
 mod contended;
 mod cores;
+mod crowd;
+mod failing;
+mod heap;
 mod uncontended;
+mod waits;
 
 use std::future::Future;
 
@@ -22,10 +26,16 @@ pub(crate) enum Scenario {
     OneTask,
     /// Two tasks on two threads do; there are connections for both.
     TwoTasks,
+    /// Eight tasks on two threads do; there are connections for all.
+    EightTasks,
     /// 64 tasks on 10 connections, each held across a yield.
     Tasks64On10,
     /// 1,000 tasks on 10 connections, each held across a yield.
     Tasks1000On10,
+    /// 10,000 tasks on 100 connections, until all are done.
+    Tasks10000On100,
+    /// 10,000 idle connections, and 1,000 tasks that wait.
+    Held10000,
     /// A connection comes back after 5 ms while the waiter's own connect takes 100 ms.
     SlowConnect,
     /// A caller gives up after 30 ms and tries again, while a connect takes 100 ms.
@@ -34,18 +44,24 @@ pub(crate) enum Scenario {
     Spike,
     /// A hundred thousand waits are given up half-way.
     Storm,
+    /// The server refuses for 3 s.
+    FailingConnect,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::OneTask,
         Self::TwoTasks,
+        Self::EightTasks,
         Self::Tasks64On10,
         Self::Tasks1000On10,
+        Self::Tasks10000On100,
+        Self::Held10000,
         Self::SlowConnect,
         Self::Impatient,
         Self::Spike,
         Self::Storm,
+        Self::FailingConnect,
     ];
 
     /// The scenario with these contenders.
@@ -61,6 +77,11 @@ impl Scenario {
                 "two tasks on two threads, nobody waits",
                 &[CHECKOUT_AND_RETURN, CORES_USED],
             ),
+            Self::EightTasks => (
+                "eight_tasks",
+                "eight tasks on two threads and eight connections, held across a yield, nobody waits",
+                &[CHECKOUT_AND_RETURN, CORES_USED],
+            ),
             Self::Tasks64On10 => (
                 "64_tasks_on_10",
                 "64 tasks on 10 connections, held across a yield",
@@ -70,6 +91,16 @@ impl Scenario {
                 "1000_tasks_on_10",
                 "1,000 tasks on 10 connections, held across a yield",
                 &contended::METRICS,
+            ),
+            Self::Tasks10000On100 => (
+                "10000_tasks_on_100",
+                "10,000 tasks on 100 connections, ten checkouts each, held across a yield",
+                &crowd::METRICS,
+            ),
+            Self::Held10000 => (
+                "10000_held",
+                "heap: 10,000 idle connections (beyond the connection), 1,000 waiting tasks",
+                &heap::METRICS,
             ),
             Self::SlowConnect => (
                 "slow_connect",
@@ -91,6 +122,11 @@ impl Scenario {
                 "100,000 waits given up half-way, 10 connections",
                 &connecting::STORM,
             ),
+            Self::FailingConnect => (
+                "failing_connect",
+                "100 callers, 10 connections, a server that refuses for 3 s",
+                &failing::METRICS,
+            ),
         };
         Contest {
             key,
@@ -106,20 +142,27 @@ impl Scenario {
         match self {
             Self::OneTask => uncontended::run::<P>(1),
             Self::TwoTasks => cores::on_two(|| uncontended::run::<P>(2)),
+            Self::EightTasks => cores::on_two(uncontended::many::<P>),
             Self::Tasks64On10 => cores::on_two(|| contended::run::<P>(64, 10)),
             Self::Tasks1000On10 => cores::on_two(|| contended::run::<P>(1_000, 10)),
+            Self::Tasks10000On100 => cores::on_two(crowd::run::<P>),
+            Self::Held10000 => heap::run::<P>(),
             Self::SlowConnect => connecting::slow_connect::<P>(),
             Self::Impatient => connecting::impatient::<P>(),
             Self::Spike => connecting::spike::<P>(),
             Self::Storm => connecting::storm::<P>(),
+            Self::FailingConnect => failing::run::<P>(),
         }
     }
 }
 
+/// Threads of a runtime.
+const THREADS: u32 = 2;
+
 /// A runtime with a thread for each of two cores: what the published figures were taken on.
 fn runtime() -> Runtime {
     let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(THREADS as usize)
         .enable_all()
         .build();
     runtime.expect("threads can be started")
@@ -129,7 +172,7 @@ fn runtime() -> Runtime {
 async fn warm<P: Peer>(pool: &P, count: usize) {
     let mut held = Vec::with_capacity(count);
     for _ in 0..count {
-        held.push(pool.get().await);
+        held.push(pool.served().await);
     }
     drop(held);
     // What the pool does in the background after a return is not what is measured.

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use super::{runtime, warm};
+use tokio::task::{JoinSet, yield_now};
+
+use super::{THREADS, block_on, runtime, warm};
 use crate::contest::{Metric, Values};
 use crate::peer::{Connects, Peer};
 
@@ -40,13 +42,47 @@ pub(super) fn run<P: Peer>(tasks: usize) -> Values {
     vec![Some(slowest)]
 }
 
+/// Tasks and connections of `many`.
+const MANY: usize = 8;
+
+/// Eight tasks on the runtime's two threads, each held across a yield, with a connection for each
+/// task; nanoseconds of a thread per checkout, yield and return.
+pub(super) fn many<P: Peer>() -> Values {
+    let (count, elapsed) = block_on(async {
+        let pool = P::new(MANY, Connects::default());
+        warm(&pool, MANY).await;
+        let began = Instant::now();
+        let mut tasks = JoinSet::new();
+        for _ in 0..MANY {
+            let pool = pool.clone();
+            tasks.spawn(async move {
+                let mut count = 0;
+                while began.elapsed() < LENGTH {
+                    for _ in 0..STRETCH {
+                        let guard = pool.served().await;
+                        yield_now().await;
+                        drop(guard);
+                    }
+                    count += STRETCH;
+                }
+                count
+            });
+        }
+        let counts = tasks.join_all().await;
+        (counts.into_iter().sum::<u32>(), began.elapsed())
+    });
+    vec![Some(
+        elapsed.as_secs_f64() * 1e9 * f64::from(THREADS) / f64::from(count),
+    )]
+}
+
 /// Nanoseconds each checkout took, with its return.
 async fn cycles<P: Peer>(pool: &P, length: Duration) -> f64 {
     let began = Instant::now();
     let mut count = 0;
     while began.elapsed() < length {
         for _ in 0..STRETCH {
-            drop(std::hint::black_box(pool.get().await));
+            drop(std::hint::black_box(pool.served().await));
         }
         count += STRETCH;
     }
