@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::stage::SetUp;
+
 /// One kind of work and the pools that take part in it.
 pub(crate) struct Contest {
     /// Its name in the file of figures.
@@ -12,6 +14,8 @@ pub(crate) struct Contest {
     pub(crate) metrics: &'static [Metric],
     /// Whether two threads write the same memory in it.
     pub(crate) is_shared: bool,
+    /// What has to stand while it runs.
+    pub(crate) set_up: SetUp,
     pub(crate) contenders: Vec<Contender>,
 }
 
@@ -19,8 +23,10 @@ pub(crate) struct Contest {
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
-    /// Puts it through the work once.
-    pub(crate) run: Box<dyn Fn() -> Values>,
+    /// What it does between a use and the next, where pools differ in that.
+    pub(crate) at_return: Option<&'static str>,
+    /// Puts it through the work once, at an address.
+    pub(crate) run: Box<dyn Fn(&str) -> Values>,
 }
 
 /// What a run measured, in the order of the contest's metrics; `None`: it did not happen.

@@ -6,15 +6,19 @@
 //! once      a run in a process of its own      machine  how far apart the cores are at the moment
 //! pools     an adapter for each pool           peer     what every pool is asked to do
 //! scenarios what is done                       contest  who does it and what is measured
+//! databases the same for real databases        stage    what stands while a contest runs
 //! ```
 
 mod contest;
+#[cfg(feature = "databases")]
+mod databases;
 mod machine;
 mod once;
 mod peer;
 mod pools;
 mod rounds;
 mod scenarios;
+mod stage;
 mod table;
 
 use std::path::PathBuf;
@@ -41,15 +45,15 @@ struct Options {
     only: Option<String>,
 
     /// Put one pool through one scenario and print what it measured
-    #[arg(long, num_args = 2, value_names = ["SCENARIO", "POOL"], hide = true)]
+    #[arg(long, num_args = 3, value_names = ["SCENARIO", "POOL", "ADDRESS"], hide = true)]
     once: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let contests = pools::contests();
-    if let [contest, contender] = &options.once[..] {
-        return once(&contests, contest, contender);
+    let contests = contests();
+    if let [contest, contender, address] = &options.once[..] {
+        return once(&contests, contest, contender, address);
     }
     let chosen = |contest: &&Contest| {
         options
@@ -64,7 +68,14 @@ fn main() -> ExitCode {
     );
     let mut rows = Vec::new();
     for contest in contests.iter().filter(chosen) {
-        let measured = rounds::run(contest, options.rounds.max(1));
+        let stage = match (contest.set_up)() {
+            Ok(stage) => stage,
+            Err(error) => {
+                eprintln!("{} is left out: {error}", contest.key);
+                continue;
+            }
+        };
+        let measured = rounds::run(contest, &stage.address, options.rounds.max(1));
         println!("{}", table::markdown(&measured));
         rows.extend(measured);
     }
@@ -83,8 +94,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// Everything there is to compare.
+fn contests() -> Vec<Contest> {
+    let contests = pools::contests().into_iter();
+    #[cfg(feature = "databases")]
+    let contests = contests.chain(databases::contests());
+    contests.collect()
+}
+
 /// What a process of `once::run` does.
-fn once(contests: &[Contest], contest: &str, contender: &str) -> ExitCode {
+fn once(contests: &[Contest], contest: &str, contender: &str, address: &str) -> ExitCode {
     let contender = contests
         .iter()
         .filter(|known| known.key == contest)
@@ -94,7 +113,7 @@ fn once(contests: &[Contest], contest: &str, contender: &str) -> ExitCode {
         eprintln!("error: no such pool in {contest}");
         return ExitCode::from(2);
     };
-    let printed = serde_json::to_string(&(contender.run)());
+    let printed = serde_json::to_string(&(contender.run)(address));
     println!("{}", printed.expect("numbers can be written as JSON"));
     ExitCode::SUCCESS
 }

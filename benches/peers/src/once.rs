@@ -1,7 +1,7 @@
 //! One run of one pool, in a process of its own.
 //!
 //! A pool that hangs, spins or panics ends with its process: it does not stop the run, and takes no
-//! time from the pools after it. The process is this program with two arguments more; it prints what
+//! time from the pools after it. The process is this program with a few arguments more; it prints what
 //! it measured as a JSON list.
 
 use std::env;
@@ -16,11 +16,11 @@ use crate::contest::{Contender, Contest, Values};
 /// A run takes a few seconds; what takes longer does not end.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Runs `contender` once and gives what it measured: nothing when it did not end.
-pub(crate) fn run(contest: &Contest, contender: &Contender) -> Values {
+/// Runs `contender` once at `address` and gives what it measured: nothing when it did not end.
+pub(crate) fn run(contest: &Contest, contender: &Contender, address: &str) -> Values {
     let measured = env::current_exe().and_then(|program| {
         let mut command = Command::new(program);
-        command.args(["--once", contest.key, contender.name]);
+        command.args(["--once", contest.key, contender.name, address]);
         output(&mut command, LIMIT)
     });
     let told = match measured {

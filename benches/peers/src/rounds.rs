@@ -17,6 +17,8 @@ pub(crate) struct Row {
     pub(crate) title: &'static str,
     pub(crate) pool: &'static str,
     pub(crate) version: &'static str,
+    #[serde(skip)]
+    pub(crate) at_return: Option<&'static str>,
     #[serde(flatten)]
     pub(crate) metric: Metric,
     /// How far apart the cores were; `null` where one thread works.
@@ -34,12 +36,12 @@ pub(crate) struct Row {
 ///
 /// Where it matters how far apart the cores are, a round in which that changed is thrown away, and the
 /// figures are those of the rounds of one kind: that of which there were enough first.
-pub(crate) fn run(contest: &Contest, rounds: usize) -> Vec<Row> {
+pub(crate) fn run(contest: &Contest, address: &str, rounds: usize) -> Vec<Row> {
     let mut kept: Vec<(Option<Cores>, Round)> = Vec::new();
     let mut number = 0;
     let cores = loop {
         let before = contest.is_shared.then(Cores::now);
-        let round = round(contest, number);
+        let round = round(contest, address, number, &kept);
         let after = contest.is_shared.then(Cores::now);
         number += 1;
         if before == after {
@@ -87,14 +89,26 @@ type Round = Vec<Values>;
 /// How many times as many rounds are made at most, until enough of them are alike.
 const PATIENCE: usize = 4;
 
-fn round(contest: &Contest, number: usize) -> Round {
+fn round(
+    contest: &Contest,
+    address: &str,
+    number: usize,
+    before: &[(Option<Cores>, Round)],
+) -> Round {
     let contenders = &contest.contenders;
     let mut round: Round = vec![Values::new(); contenders.len()];
     for place in 0..contenders.len() {
         let turn = (number + place) % contenders.len();
-        round[turn] = once::run(contest, &contenders[turn]);
+        if !is_hopeless(turn, before) {
+            round[turn] = once::run(contest, &contenders[turn], address);
+        }
     }
     round
+}
+
+/// Whether a contender ended in none of several rounds: it is not waited for again.
+fn is_hopeless(turn: usize, before: &[(Option<Cores>, Round)]) -> bool {
+    before.len() >= 2 && before.iter().all(|(_, round)| round[turn].is_empty())
 }
 
 /// A row for each metric; a run that did not end measured none of them.
@@ -110,6 +124,7 @@ fn rows(contest: &Contest, cores: Option<Cores>, pool: &Contender, runs: &[&Valu
             title: contest.title,
             pool: pool.name,
             version: pool.version,
+            at_return: pool.at_return,
             metric,
             cores,
             rounds: runs.len(),
@@ -132,6 +147,7 @@ fn spread(mut values: Vec<Option<f64>>) -> [Option<f64>; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::Stage;
 
     #[test]
     fn a_run_that_did_not_end_has_every_metric() {
@@ -144,12 +160,14 @@ mod tests {
             title: "a pool that hangs",
             metrics: &METRICS,
             is_shared: false,
+            set_up: Stage::bare,
             contenders: Vec::new(),
         };
         let pool = Contender {
             name: "mock",
             version: "1",
-            run: Box::new(Values::new),
+            at_return: None,
+            run: Box::new(|_| Values::new()),
         };
         let rows = rows(&contest, None, &pool, &[&Values::new()]);
         let medians: Vec<_> = rows
@@ -157,6 +175,15 @@ mod tests {
             .map(|row| (row.metric.name, row.median))
             .collect();
         assert_eq!(medians, [("wait", None), ("served", None)]);
+    }
+
+    #[test]
+    fn who_never_ended_is_not_waited_for_again() {
+        let ended = || vec![Some(1.0)];
+        let rounds = |count, values: fn() -> Values| vec![(None, vec![values()]); count];
+        assert!(!is_hopeless(0, &rounds(1, Values::new)));
+        assert!(is_hopeless(0, &rounds(2, Values::new)));
+        assert!(!is_hopeless(0, &rounds(2, ended)));
     }
 
     #[test]

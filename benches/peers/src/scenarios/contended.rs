@@ -32,7 +32,7 @@ pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Values {
         .zip(most)
         .map(|(&least, &most)| count(least) / count(most.max(1)));
     vec![
-        Some(count(waits.count()) / elapsed.as_secs_f64()),
+        Some(waits.per_second(elapsed)),
         waits.permille(500),
         waits.permille(990),
         waits.permille(999),

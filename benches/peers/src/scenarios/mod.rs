@@ -16,8 +16,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::cores::CORES_USED;
 use self::uncontended::CHECKOUT_AND_RETURN;
+pub(crate) use self::waits::Waits;
 use crate::contest::{Contender, Contest, Metric, Values};
 use crate::peer::Peer;
+use crate::stage::Stage;
 
 /// One kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +135,7 @@ impl Scenario {
             title,
             metrics,
             is_shared: metrics.iter().any(|metric| metric.name == CORES_USED.name),
+            set_up: Stage::bare,
             contenders,
         }
     }
@@ -180,7 +183,7 @@ async fn warm<P: Peer>(pool: &P, count: usize) {
 }
 
 /// Runs on a runtime of its own.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = runtime();
     let output = runtime.block_on(future);
     // A thread that a pool still blocks ends with the process.

@@ -11,9 +11,11 @@ impl Waits {
         Self(nanoseconds)
     }
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
+    /// How many there were in a second of `elapsed`.
+    pub(crate) fn per_second(&self, elapsed: Duration) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
+        let count = self.0.len() as f64;
+        count / elapsed.as_secs_f64()
     }
 
     /// In microseconds, what `permille` of the waits did not exceed; `None` where nobody was served.
