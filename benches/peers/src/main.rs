@@ -36,6 +36,10 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Write all tables to this file
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
     /// How often every pool is put through every scenario
     #[arg(long, value_name = "N", default_value_t = 7)]
     rounds: usize,
@@ -61,11 +65,8 @@ fn main() -> ExitCode {
             .as_ref()
             .is_none_or(|only| contest.key.contains(only))
     };
-    println!(
-        "{} interleaved rounds of each scenario: median (least–greatest). A run with less than two \
-         cores to itself is repeated; \"never\" did not happen within 20 s.\n",
-        options.rounds
-    );
+    let mut text = introduction(options.rounds);
+    println!("{text}");
     let mut rows = Vec::new();
     for contest in contests.iter().filter(chosen) {
         let stage = match (contest.set_up)() {
@@ -76,22 +77,31 @@ fn main() -> ExitCode {
             }
         };
         let measured = rounds::run(contest, &stage.address, options.rounds.max(1));
-        println!("{}", table::markdown(&measured));
+        let table = table::markdown(&measured);
+        println!("{table}");
+        text.push('\n');
+        text.push_str(&table);
         rows.extend(measured);
     }
-    let Some(file) = options.json else {
-        return ExitCode::SUCCESS;
-    };
-    let written = serde_json::to_string_pretty(&rows)
-        .map_err(std::io::Error::from)
-        .and_then(|text| std::fs::write(&file, text + "\n"));
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    let json = serde_json::to_string_pretty(&rows).expect("numbers can be written as JSON") + "\n";
+    let files = [(options.json, json), (options.markdown, text)];
+    for (file, text) in files {
+        let Some(file) = file else { continue };
+        if let Err(error) = std::fs::write(&file, text) {
             eprintln!("error: {}: {error}", file.display());
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
     }
+    ExitCode::SUCCESS
+}
+
+/// How the tables are read.
+fn introduction(rounds: usize) -> String {
+    format!(
+        "{rounds} interleaved rounds of each scenario: median (least–greatest), the best median in \
+         bold. A run that did not have two cores to itself is repeated; \"never\" did not happen \
+         within 20 s. A pool that cannot do what a scenario asks for has no line in it.\n"
+    )
 }
 
 /// Everything there is to compare.

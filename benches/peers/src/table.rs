@@ -1,46 +1,113 @@
-//! The rows as markdown: one table for each scenario, one line for each pool.
+//! The rows as markdown: one table for each contest, one line for each pool, and a note where another
+//! pool is better than this one.
 
 use std::fmt::Write as _;
 
+use crate::contest::Best;
 use crate::machine::Cores;
 use crate::rounds::Row;
 
-/// The rows of one scenario as a table.
+/// The rows of one contest as a table; the first pool is this one.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let Some(first) = rows.first() else {
         return String::new();
     };
-    let metrics: Vec<_> = rows
-        .iter()
-        .take_while(|row| row.pool == first.pool)
-        .collect();
+    let width = rows.iter().take_while(|row| row.pool == first.pool).count();
+    let pools: Vec<_> = rows.chunks(width).collect();
     let cores = match first.cores {
         None => "",
         Some(Cores::Near) => ", cores near each other",
         Some(Cores::Far) => ", cores far apart",
     };
     let mut out = format!(
-        "### {}\n\n{} rounds{cores}\n\n| pool |",
-        first.title, first.rounds
+        "### {}\n\n`{}`, {} rounds{cores}\n\n| pool |",
+        first.title, first.scenario, first.rounds
     );
-    for row in &metrics {
-        let _ = write!(
-            out,
-            " {}, {} |",
-            row.metric.name.replace('_', " "),
-            row.metric.unit
-        );
+    for row in &rows[..width] {
+        let _ = write!(out, " {}, {} |", name(row), row.metric.unit);
     }
-    let _ = write!(out, "\n| --- |{}\n", " ---: |".repeat(metrics.len()));
-    for pool in rows.chunks(metrics.len()) {
+    let told = if first.at_return.is_some() {
+        out.push_str(" at a return |");
+        " --- |"
+    } else {
+        ""
+    };
+    let _ = writeln!(out, "\n| --- |{}{told}", " ---: |".repeat(width));
+    let best: Vec<_> = (0..width).map(|metric| best(&pools, metric)).collect();
+    for pool in &pools {
         let _ = write!(out, "| {} {} |", pool[0].pool, pool[0].version);
-        for row in pool {
+        for (row, best) in pool.iter().zip(&best) {
             let [median, min, max] = [row.median, row.min, row.max].map(number);
-            let _ = write!(out, " {median} ({min}–{max}) |");
+            let mark = if best.is_some() && row.median == *best {
+                "**"
+            } else {
+                ""
+            };
+            let _ = write!(out, " {mark}{median}{mark} ({min}–{max}) |");
+        }
+        if let Some(at_return) = pool[0].at_return {
+            let _ = write!(out, " {at_return} |");
         }
         out.push('\n');
     }
+    let _ = writeln!(out, "\n{}", note(&pools));
     out
+}
+
+/// Where another pool is better than the first, and which is the best then.
+fn note(pools: &[&[Row]]) -> String {
+    let ours = pools[0];
+    let mut better = Vec::new();
+    for (metric, row) in ours.iter().enumerate() {
+        let best = best(pools, metric);
+        if best.is_none() || row.median == best {
+            continue;
+        }
+        let winner = pools.iter().map(|pool| &pool[metric]);
+        for winner in winner.filter(|winner| winner.median == best) {
+            let doubt = if overlap(row, winner) {
+                ", within the spread of the rounds"
+            } else {
+                ""
+            };
+            better.push(format!(
+                "{} ({} {}{doubt})",
+                name(row),
+                winner.pool,
+                number(winner.median)
+            ));
+        }
+    }
+    if better.is_empty() {
+        format!("Nobody is better than {}.", ours[0].pool)
+    } else {
+        format!("**Better than {}:** {}.", ours[0].pool, better.join(", "))
+    }
+}
+
+/// The best median of a metric; `None` where there is none or all are alike.
+fn best(pools: &[&[Row]], metric: usize) -> Option<f64> {
+    let medians = || pools.iter().map(|pool| pool[metric].median);
+    let first = pools[0][metric].median;
+    if medians().all(|median| median == first) {
+        return None;
+    }
+    match pools[0][metric].metric.best {
+        Best::Highest => medians().flatten().max_by(f64::total_cmp),
+        Best::Lowest => medians().flatten().min_by(f64::total_cmp),
+        Best::Neither => None,
+    }
+}
+
+/// Whether what was measured of two pools overlaps.
+fn overlap(one: &Row, other: &Row) -> bool {
+    let greatest = |row: &Row| row.max.unwrap_or(f64::INFINITY);
+    let least = |row: &Row| row.min.unwrap_or(f64::INFINITY);
+    least(one) <= greatest(other) && least(other) <= greatest(one)
+}
+
+fn name(row: &Row) -> String {
+    row.metric.name.replace('_', " ")
 }
 
 fn number(value: Option<f64>) -> String {
@@ -67,6 +134,66 @@ fn thousands(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contest::Metric;
+
+    fn row(pool: &'static str, metric: Metric, [min, median, max]: [f64; 3]) -> Row {
+        Row {
+            scenario: "one_task",
+            title: "one task",
+            pool,
+            version: "1",
+            at_return: None,
+            metric,
+            cores: None,
+            rounds: 3,
+            median: Some(median),
+            min: Some(min),
+            max: Some(max),
+        }
+    }
+
+    #[test]
+    fn the_best_is_bold_and_a_better_peer_is_told() {
+        let wait = Metric::lowest("wait_p99", "us");
+        let rows = [
+            row("ours", wait, [2.0, 3.0, 4.0]),
+            row("theirs", wait, [1.0, 1.5, 1.8]),
+        ];
+        let text = markdown(&rows);
+        assert!(text.contains("| theirs 1 | **1.50** (1–1.80) |"), "{text}");
+        assert!(
+            text.contains("**Better than ours:** wait p99 (theirs 1.50)."),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn rounds_that_overlap_are_told() {
+        let served = Metric::highest("served", "1/s");
+        let (ours, theirs) = (
+            row("ours", served, [2.0, 3.0, 6.0]),
+            row("theirs", served, [4.0, 5.0, 6.0]),
+        );
+        let text = note(&[&[ours], &[theirs]]);
+        assert_eq!(
+            text,
+            "**Better than ours:** served (theirs 5, within the spread of the rounds)."
+        );
+    }
+
+    #[test]
+    fn where_all_are_alike_none_is_best() {
+        let lost = Metric::lowest("slots_lost", "connections");
+        let (ours, theirs) = (row("ours", lost, [0.0; 3]), row("theirs", lost, [0.0; 3]));
+        assert_eq!(best(&[&[ours], &[theirs]], 0), None);
+    }
+
+    #[test]
+    fn what_only_describes_the_run_has_no_best() {
+        let used = Metric::neither("cores_used", "cores");
+        let (ours, theirs) = (row("ours", used, [1.0; 3]), row("theirs", used, [2.0; 3]));
+        assert_eq!(note(&[&[ours], &[theirs]]), "Nobody is better than ours.");
+    }
 
     #[test]
     fn numbers_have_as_many_digits_as_they_are_good_for() {
