@@ -37,13 +37,12 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     for pool in &pools {
         let _ = write!(out, "| {} {} |", pool[0].pool, pool[0].version);
         for (row, best) in pool.iter().zip(&best) {
-            let [median, min, max] = [row.median, row.min, row.max].map(number);
             let mark = if best.is_some() && row.median == *best {
                 "**"
             } else {
                 ""
             };
-            let _ = write!(out, " {mark}{median}{mark} ({min}–{max}) |");
+            let _ = write!(out, " {mark}{}{mark}{} |", number(row.median), spread(row));
         }
         if let Some(at_return) = pool[0].at_return {
             let _ = write!(out, " {at_return} |");
@@ -106,6 +105,14 @@ fn overlap(one: &Row, other: &Row) -> bool {
     least(one) <= greatest(other) && least(other) <= greatest(one)
 }
 
+/// The least and the greatest in parentheses; nothing where there was never anything.
+fn spread(row: &Row) -> String {
+    match row.min {
+        None => String::new(),
+        min => format!(" ({}–{})", number(min), number(row.max)),
+    }
+}
+
 fn name(row: &Row) -> String {
     row.metric.name.replace('_', " ")
 }
@@ -165,6 +172,13 @@ mod tests {
             text.contains("**Better than ours:** wait p99 (theirs 1.50)."),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_never_happened_has_no_spread() {
+        let mut never = row("ours", Metric::lowest("wait", "us"), [0.0; 3]);
+        [never.min, never.median, never.max] = [None; 3];
+        assert!(markdown(&[never]).contains("| ours 1 | never |"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 
 use super::client::{Client, Failure};
 use crate::contest::{Metric, Values};
-use crate::scenarios::{Waits, block_on};
+use crate::scenarios::block_on;
+use crate::scenarios::waits::Waits;
 
 pub(super) const METRICS: [Metric; 3] = [
     Metric::highest("questions_per_second", "1/s"),

@@ -1,4 +1,7 @@
 //! `qp`: the caller connects; no timeouts and no upkeep.
+//!
+//! A waiter whose permit somebody else took before it ran does not queue again (`Acquire` in its
+//! `sync.rs` queues once), so contended scenarios hang and end as "never".
 
 use mobc::async_trait;
 use qp::resource::Manage;

@@ -8,7 +8,7 @@ mod crowd;
 mod failing;
 mod heap;
 mod uncontended;
-mod waits;
+pub(crate) mod waits;
 
 use std::future::Future;
 
@@ -16,7 +16,6 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::cores::CORES_USED;
 use self::uncontended::CHECKOUT_AND_RETURN;
-pub(crate) use self::waits::Waits;
 use crate::contest::{Contender, Contest, Metric, Values};
 use crate::peer::Peer;
 use crate::stage::Stage;
