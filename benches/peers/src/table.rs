@@ -53,35 +53,53 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     out
 }
 
-/// Where another pool is better than the first, and which is the best then.
+/// Where other pools are better than the first, the best of them first.
 fn note(pools: &[&[Row]]) -> String {
-    let ours = pools[0];
-    let mut better = Vec::new();
-    for (metric, row) in ours.iter().enumerate() {
-        let best = best(pools, metric);
-        if best.is_none() || row.median == best {
-            continue;
-        }
-        let winner = pools.iter().map(|pool| &pool[metric]);
-        for winner in winner.filter(|winner| winner.median == best) {
-            let doubt = if overlap(row, winner) {
-                ", within the spread of the rounds"
+    let [ours, others @ ..] = pools else {
+        return String::new();
+    };
+    let metrics = ours.iter().enumerate().filter_map(|(metric, row)| {
+        let others = others.iter().map(|pool| &pool[metric]);
+        let mut better: Vec<_> = others.filter(|other| is_better(other, row)).collect();
+        better.sort_by(|one, other| {
+            let ascending = one
+                .median
+                .unwrap_or(f64::INFINITY)
+                .total_cmp(&other.median.unwrap_or(f64::INFINITY));
+            if row.metric.best == Best::Highest {
+                ascending.reverse()
             } else {
-                ""
-            };
-            better.push(format!(
-                "{} ({} {}{doubt})",
-                name(row),
-                winner.pool,
-                number(winner.median)
-            ));
-        }
-    }
-    if better.is_empty() {
+                ascending
+            }
+        });
+        let told: Vec<_> = better.into_iter().map(|other| told(other, row)).collect();
+        (!told.is_empty()).then(|| format!("{} ({})", name(row), told.join(", ")))
+    });
+    let metrics: Vec<_> = metrics.collect();
+    if metrics.is_empty() {
         format!("Nobody is better than {}.", ours[0].pool)
     } else {
-        format!("**Better than {}:** {}.", ours[0].pool, better.join(", "))
+        format!("**Better than {}:** {}.", ours[0].pool, metrics.join("; "))
     }
+}
+
+fn is_better(one: &Row, other: &Row) -> bool {
+    let never = f64::INFINITY;
+    match one.metric.best {
+        Best::Highest => one.median.unwrap_or(-never) > other.median.unwrap_or(-never),
+        Best::Lowest => one.median.unwrap_or(never) < other.median.unwrap_or(never),
+        Best::Neither => false,
+    }
+}
+
+/// A better pool, its median, and whether the rounds leave room for doubt.
+fn told(better: &Row, ours: &Row) -> String {
+    let doubt = if overlap(ours, better) {
+        ", rounds overlap"
+    } else {
+        ""
+    };
+    format!("{} {}{doubt}", better.pool, number(better.median))
 }
 
 /// The best median of a metric; `None` where there is none or all are alike.
@@ -191,8 +209,17 @@ mod tests {
         let text = note(&[&[ours], &[theirs]]);
         assert_eq!(
             text,
-            "**Better than ours:** served (theirs 5, within the spread of the rounds)."
+            "**Better than ours:** served (theirs 5, rounds overlap)."
         );
+    }
+
+    #[test]
+    fn the_best_of_the_better_is_told_first() {
+        let heap = Metric::lowest("heap", "bytes");
+        let [ours, good, best] = [("ours", 9.0), ("good", 5.0), ("best", 2.0)]
+            .map(|(pool, it)| row(pool, heap, [it; 3]));
+        let text = note(&[&[ours], &[good], &[best]]);
+        assert_eq!(text, "**Better than ours:** heap (best 2, good 5).");
     }
 
     #[test]

@@ -7,12 +7,14 @@ use tokio::task::JoinSet;
 use super::client::{Client, Failure};
 use crate::contest::{Metric, Values};
 use crate::scenarios::block_on;
+use crate::scenarios::contended::least_to_most;
 use crate::scenarios::waits::Waits;
 
-pub(super) const METRICS: [Metric; 3] = [
+pub(super) const METRICS: [Metric; 4] = [
     Metric::highest("questions_per_second", "1/s"),
     Metric::lowest("question_p50", "us"),
     Metric::lowest("question_p99", "us"),
+    Metric::highest("least_to_most_served", "ratio"),
 ];
 
 const CONNECTIONS: usize = 8;
@@ -28,10 +30,11 @@ pub(super) fn run<C: Client>(address: &str, tasks: usize) -> Values {
         crowd(&client, tasks, LENGTH).await
     });
     match asked {
-        Ok((times, elapsed)) => vec![
+        Ok((times, elapsed, fairness)) => vec![
             Some(times.per_second(elapsed)),
             times.permille(500),
             times.permille(990),
+            fairness,
         ],
         Err(failure) => {
             eprintln!("{}: {failure}", C::NAME);
@@ -40,22 +43,24 @@ pub(super) fn run<C: Client>(address: &str, tasks: usize) -> Values {
     }
 }
 
-/// What every question took, and all of them together.
+/// What every question took, all of them together, and how evenly the tasks were served.
 async fn crowd<C: Client>(
     client: &C,
     tasks: usize,
     length: Duration,
-) -> Result<(Waits, Duration), Failure> {
+) -> Result<(Waits, Duration, Option<f64>), Failure> {
     let began = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..tasks {
         running.spawn(questions(client.clone(), length));
     }
-    let mut times = Vec::new();
+    let (mut times, mut served) = (Vec::new(), Vec::new());
     while let Some(asked) = running.join_next().await {
-        times.extend(asked??);
+        let asked = asked??;
+        served.push(asked.len());
+        times.extend(asked);
     }
-    Ok((Waits::new(times), began.elapsed()))
+    Ok((Waits::new(times), began.elapsed(), least_to_most(&served)))
 }
 
 /// What each question of one task took.

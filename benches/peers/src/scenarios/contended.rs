@@ -27,17 +27,13 @@ pub(super) const METRICS: [Metric; 7] = [
 /// `tasks` tasks on `connections` connections, each held across one yield.
 pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Values {
     let (waits, elapsed, served) = block_on(work::<P>(tasks, connections));
-    let (least, most) = (served.iter().min(), served.iter().max());
-    let ratio = least
-        .zip(most)
-        .map(|(&least, &most)| count(least) / count(most.max(1)));
     vec![
         Some(waits.per_second(elapsed)),
         waits.permille(500),
         waits.permille(990),
         waits.permille(999),
         waits.permille(1_000),
-        ratio,
+        least_to_most(&served),
     ]
 }
 
@@ -79,7 +75,10 @@ async fn worker<P: Peer>(pool: P, start: Arc<Barrier>) -> (Vec<u32>, Instant) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
-fn count(count: usize) -> f64 {
-    count as f64
+/// How often the task served least often was served for each time of the one served most often.
+pub(crate) fn least_to_most(served: &[usize]) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
+    let count = |count: usize| count as f64;
+    let (least, most) = (*served.iter().min()?, *served.iter().max()?);
+    Some(count(least) / count(most.max(1)))
 }

@@ -2,7 +2,7 @@
 //! inherits what another one warmed or filled.
 
 mod connecting;
-mod contended;
+pub(crate) mod contended;
 mod cores;
 mod crowd;
 mod failing;
