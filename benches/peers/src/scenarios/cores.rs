@@ -20,7 +20,7 @@ const USED: f64 = 1.6;
 const HAD: f64 = 1.8;
 
 /// How long a run is repeated, with pauses, before it counts as it is.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 const PAUSE: Duration = Duration::from_millis(300);
 
