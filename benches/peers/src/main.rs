@@ -3,16 +3,22 @@
 //! ```text
 //! main      the command
 //! rounds    interleaved rounds, medians        table    for people
-//! scenarios what is measured                   pools    an adapter for each pool
-//! machine   how far apart the cores are at the moment
-//! peer      what every pool is asked to do
+//! once      a run in a process of its own      machine  how far apart the cores are at the moment
+//! pools     an adapter for each pool           peer     what every pool is asked to do
+//! scenarios what is done                       contest  who does it and what is measured
+//! databases the same for real databases        stage    what stands while a contest runs
 //! ```
 
+mod contest;
+#[cfg(feature = "databases")]
+mod databases;
 mod machine;
+mod once;
 mod peer;
 mod pools;
 mod rounds;
 mod scenarios;
+mod stage;
 mod table;
 
 use std::path::PathBuf;
@@ -20,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::scenarios::Scenario;
+use crate::contest::Contest;
 
 /// Compares connection pools over the same no-op connection, in interleaved rounds of one run.
 #[derive(Debug, Parser)]
@@ -30,6 +36,10 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Write all tables to this file
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
     /// How often every pool is put through every scenario
     #[arg(long, value_name = "N", default_value_t = 7)]
     rounds: usize,
@@ -37,40 +47,83 @@ struct Options {
     /// Only the scenarios whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+
+    /// Put one pool through one scenario and print what it measured
+    #[arg(long, num_args = 3, value_names = ["SCENARIO", "POOL", "ADDRESS"], hide = true)]
+    once: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let pools = pools::all();
-    let chosen = |scenario: &Scenario| {
+    let contests = contests();
+    if let [contest, contender, address] = &options.once[..] {
+        return once(&contests, contest, contender, address);
+    }
+    let chosen = |contest: &&Contest| {
         options
             .only
             .as_ref()
-            .is_none_or(|only| scenario.key().contains(only))
+            .is_none_or(|only| contest.key.contains(only))
     };
-    println!(
-        "{} pools, {} interleaved rounds of each scenario: median (least–greatest). \
-         A run with less than two cores to itself is repeated.\n",
-        pools.len(),
-        options.rounds
-    );
+    let mut text = introduction(options.rounds);
+    println!("{text}");
     let mut rows = Vec::new();
-    for scenario in Scenario::ALL.into_iter().filter(chosen) {
-        let measured = rounds::run(scenario, &pools, options.rounds.max(1));
-        println!("{}", table::markdown(&measured));
+    for contest in contests.iter().filter(chosen) {
+        let stage = match (contest.set_up)() {
+            Ok(stage) => stage,
+            Err(error) => {
+                eprintln!("{} is left out: {error}", contest.key);
+                continue;
+            }
+        };
+        let measured = rounds::run(contest, &stage.address, options.rounds.max(1));
+        let table = table::markdown(&measured);
+        println!("{table}");
+        text.push('\n');
+        text.push_str(&table);
         rows.extend(measured);
     }
-    let Some(file) = options.json else {
-        return ExitCode::SUCCESS;
-    };
-    let written = serde_json::to_string_pretty(&rows)
-        .map_err(std::io::Error::from)
-        .and_then(|text| std::fs::write(&file, text + "\n"));
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    let json = serde_json::to_string_pretty(&rows).expect("numbers can be written as JSON") + "\n";
+    let files = [(options.json, json), (options.markdown, text)];
+    for (file, text) in files {
+        let Some(file) = file else { continue };
+        if let Err(error) = std::fs::write(&file, text) {
             eprintln!("error: {}: {error}", file.display());
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
     }
+    ExitCode::SUCCESS
+}
+
+/// How the tables are read.
+fn introduction(rounds: usize) -> String {
+    format!(
+        "{rounds} interleaved rounds of each scenario: median (least–greatest), the best median in \
+         bold. A run that did not have two cores to itself is repeated; \"never\" did not happen \
+         within 20 s. A pool that cannot do what a scenario asks for has no line in it.\n"
+    )
+}
+
+/// Everything there is to compare.
+fn contests() -> Vec<Contest> {
+    let contests = pools::contests().into_iter();
+    #[cfg(feature = "databases")]
+    let contests = contests.chain(databases::contests());
+    contests.collect()
+}
+
+/// What a process of `once::run` does.
+fn once(contests: &[Contest], contest: &str, contender: &str, address: &str) -> ExitCode {
+    let contender = contests
+        .iter()
+        .filter(|known| known.key == contest)
+        .flat_map(|contest| &contest.contenders)
+        .find(|known| known.name == contender);
+    let Some(contender) = contender else {
+        eprintln!("error: no such pool in {contest}");
+        return ExitCode::from(2);
+    };
+    let printed = serde_json::to_string(&(contender.run)(address));
+    println!("{}", printed.expect("numbers can be written as JSON"));
+    ExitCode::SUCCESS
 }

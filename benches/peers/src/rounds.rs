@@ -5,9 +5,9 @@
 
 use serde::Serialize;
 
+use crate::contest::{Contender, Contest, Metric, Values};
 use crate::machine::Cores;
-use crate::pools::Contender;
-use crate::scenarios::{Sample, Scenario};
+use crate::once;
 
 /// One figure of one pool.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,8 +17,10 @@ pub(crate) struct Row {
     pub(crate) title: &'static str,
     pub(crate) pool: &'static str,
     pub(crate) version: &'static str,
-    pub(crate) metric: &'static str,
-    pub(crate) unit: &'static str,
+    #[serde(skip)]
+    pub(crate) at_return: Option<&'static str>,
+    #[serde(flatten)]
+    pub(crate) metric: Metric,
     /// How far apart the cores were; `null` where one thread works.
     pub(crate) cores: Option<Cores>,
     /// How many rounds the figure is of.
@@ -30,17 +32,17 @@ pub(crate) struct Row {
     pub(crate) max: Option<f64>,
 }
 
-/// Puts every pool through `scenario` as often as `rounds` says.
+/// Puts every contender through the contest as often as `rounds` says.
 ///
 /// Where it matters how far apart the cores are, a round in which that changed is thrown away, and the
 /// figures are those of the rounds of one kind: that of which there were enough first.
-pub(crate) fn run(scenario: Scenario, pools: &[Contender], rounds: usize) -> Vec<Row> {
+pub(crate) fn run(contest: &Contest, address: &str, rounds: usize) -> Vec<Row> {
     let mut kept: Vec<(Option<Cores>, Round)> = Vec::new();
     let mut number = 0;
     let cores = loop {
-        let before = scenario.is_shared().then(Cores::now);
-        let round = round(scenario, pools, number);
-        let after = scenario.is_shared().then(Cores::now);
+        let before = contest.is_shared.then(Cores::now);
+        let round = round(contest, address, number, &kept);
+        let after = contest.is_shared.then(Cores::now);
         number += 1;
         if before == after {
             kept.push((before, round));
@@ -62,47 +64,68 @@ pub(crate) fn run(scenario: Scenario, pools: &[Contender], rounds: usize) -> Vec
         .filter(|(kind, _)| *kind == cores)
         .map(|(_, round)| round)
         .collect();
+    if kept.is_empty() {
+        eprintln!(
+            "{}: how far apart the cores are changed in every round",
+            contest.key
+        );
+        return Vec::new();
+    }
     let rows = |(place, pool)| {
         let runs: Vec<_> = kept.iter().map(|round| &round[place]).collect();
-        rows(scenario, cores, pool, &runs)
+        rows(contest, cores, pool, &runs)
     };
-    pools.iter().enumerate().flat_map(rows).collect()
+    contest
+        .contenders
+        .iter()
+        .enumerate()
+        .flat_map(rows)
+        .collect()
 }
 
-/// What every pool measured in one round, in the order of the pools.
-type Round = Vec<Vec<Sample>>;
+/// What every contender measured in one round, in their order.
+type Round = Vec<Values>;
 
 /// How many times as many rounds are made at most, until enough of them are alike.
 const PATIENCE: usize = 4;
 
-fn round(scenario: Scenario, pools: &[Contender], number: usize) -> Round {
-    let mut round: Round = pools.iter().map(|_| Vec::new()).collect();
-    for place in 0..pools.len() {
-        let turn = (number + place) % pools.len();
-        round[turn] = (pools[turn].run)(scenario);
+fn round(
+    contest: &Contest,
+    address: &str,
+    number: usize,
+    before: &[(Option<Cores>, Round)],
+) -> Round {
+    let contenders = &contest.contenders;
+    let mut round: Round = vec![Values::new(); contenders.len()];
+    for place in 0..contenders.len() {
+        let turn = (number + place) % contenders.len();
+        if !is_hopeless(turn, before) {
+            round[turn] = once::run(contest, &contenders[turn], address);
+        }
     }
     round
 }
 
-fn rows(
-    scenario: Scenario,
-    cores: Option<Cores>,
-    pool: &Contender,
-    runs: &[&Vec<Sample>],
-) -> Vec<Row> {
-    let Some(first) = runs.first() else {
-        return Vec::new();
-    };
-    let row = |(number, sample): (usize, &Sample)| {
-        let values: Vec<_> = runs.iter().map(|run| run[number].value).collect();
+/// Whether a contender ended in none of several rounds: it is not waited for again.
+fn is_hopeless(turn: usize, before: &[(Option<Cores>, Round)]) -> bool {
+    before.len() >= 2 && before.iter().all(|(_, round)| round[turn].is_empty())
+}
+
+/// A row for each metric; a run that did not end measured none of them.
+fn rows(contest: &Contest, cores: Option<Cores>, pool: &Contender, runs: &[&Values]) -> Vec<Row> {
+    let row = |(number, &metric)| {
+        let values = runs
+            .iter()
+            .map(|run| run.get(number).copied().flatten())
+            .collect();
         let [min, median, max] = spread(values);
         Row {
-            scenario: scenario.key(),
-            title: scenario.title(),
+            scenario: contest.key,
+            title: contest.title,
             pool: pool.name,
             version: pool.version,
-            metric: sample.metric,
-            unit: sample.unit,
+            at_return: pool.at_return,
+            metric,
             cores,
             rounds: runs.len(),
             median,
@@ -110,7 +133,7 @@ fn rows(
             max,
         }
     };
-    first.iter().enumerate().map(row).collect()
+    contest.metrics.iter().enumerate().map(row).collect()
 }
 
 /// The least, the middle and the greatest; what did not happen is greater than all.
@@ -124,6 +147,44 @@ fn spread(mut values: Vec<Option<f64>>) -> [Option<f64>; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::Stage;
+
+    #[test]
+    fn a_run_that_did_not_end_has_every_metric() {
+        const METRICS: [Metric; 2] = [
+            Metric::lowest("wait", "us"),
+            Metric::highest("served", "1/s"),
+        ];
+        let contest = Contest {
+            key: "hanging",
+            title: "a pool that hangs",
+            metrics: &METRICS,
+            is_shared: false,
+            set_up: Stage::bare,
+            contenders: Vec::new(),
+        };
+        let pool = Contender {
+            name: "mock",
+            version: "1",
+            at_return: None,
+            run: Box::new(|_| Values::new()),
+        };
+        let rows = rows(&contest, None, &pool, &[&Values::new()]);
+        let medians: Vec<_> = rows
+            .iter()
+            .map(|row| (row.metric.name, row.median))
+            .collect();
+        assert_eq!(medians, [("wait", None), ("served", None)]);
+    }
+
+    #[test]
+    fn who_never_ended_is_not_waited_for_again() {
+        let ended = || vec![Some(1.0)];
+        let rounds = |count, values: fn() -> Values| vec![(None, vec![values()]); count];
+        assert!(!is_hopeless(0, &rounds(1, Values::new)));
+        assert!(is_hopeless(0, &rounds(2, Values::new)));
+        assert!(!is_hopeless(0, &rounds(2, ended)));
+    }
 
     #[test]
     fn the_middle_is_the_median() {

@@ -1,25 +1,24 @@
 //! `asyncband`: the caller connects; no timeouts of its own.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use asyncband::pool::bounded::{Object, Pool, PoolConfig};
 use asyncband::pool::{ManageObject, ObjectStatus};
 
-use crate::peer::{Connection, Connects, Peer};
+use crate::peer::{Connection, Connects, Peer, Refused};
 
 #[derive(Clone)]
 pub(crate) struct Asyncband(Arc<Pool<Connects>>);
 
 impl ManageObject for Connects {
     type Object = Connection;
-    type Error = Infallible;
+    type Error = Refused;
 
-    async fn create(&self) -> Result<Connection, Infallible> {
+    async fn create(&self) -> Result<Connection, Refused> {
         self.connect().await
     }
 
-    async fn is_recyclable(&self, _: &mut Connection, _: &ObjectStatus) -> Result<(), Infallible> {
+    async fn is_recyclable(&self, _: &mut Connection, _: &ObjectStatus) -> Result<(), Refused> {
         Ok(())
     }
 }
@@ -34,9 +33,7 @@ impl Peer for Asyncband {
         Self(Pool::new(PoolConfig::new(max_size), connects))
     }
 
-    async fn get(&self) -> Object<Connects> {
-        match self.0.get().await {
-            Ok(object) => object,
-        }
+    async fn get(&self) -> Result<Object<Connects>, Refused> {
+        self.0.get().await
     }
 }

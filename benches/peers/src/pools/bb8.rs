@@ -1,23 +1,22 @@
-//! `bb8`: a background task connects; it cannot do without its timeout, which is 30 s.
-
-use std::convert::Infallible;
+//! `bb8`: a background task connects, again and again until it succeeds; it cannot do without its
+//! timeout, which is 30 s.
 
 use bb8::{ManageConnection, Pool, PooledConnection};
 
-use crate::peer::{Connection, Connects, Peer};
+use crate::peer::{Connection, Connects, Peer, Refused};
 
 #[derive(Clone)]
 pub(crate) struct Bb8(Pool<Connects>);
 
 impl ManageConnection for Connects {
     type Connection = Connection;
-    type Error = Infallible;
+    type Error = Refused;
 
-    async fn connect(&self) -> Result<Connection, Infallible> {
+    async fn connect(&self) -> Result<Connection, Refused> {
         Connects::connect(self).await
     }
 
-    async fn is_valid(&self, _: &mut Connection) -> Result<(), Infallible> {
+    async fn is_valid(&self, _: &mut Connection) -> Result<(), Refused> {
         Ok(())
     }
 
@@ -38,10 +37,7 @@ impl Peer for Bb8 {
         Self(builder.build_unchecked(connects))
     }
 
-    async fn get(&self) -> PooledConnection<'_, Connects> {
-        self.0
-            .get()
-            .await
-            .expect("connects do not fail and nobody waits for 30 s")
+    async fn get(&self) -> Result<PooledConnection<'_, Connects>, Refused> {
+        self.0.get().await.map_err(|_error| Refused)
     }
 }

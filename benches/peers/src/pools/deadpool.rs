@@ -1,24 +1,22 @@
 //! `deadpool`: the caller connects; without its timeouts, each of which arms a timer at every
 //! checkout.
 
-use std::convert::Infallible;
-
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
 
-use crate::peer::{Connection, Connects, Peer};
+use crate::peer::{Connection, Connects, Peer, Refused};
 
 #[derive(Clone)]
 pub(crate) struct Deadpool(Pool<Connects>);
 
 impl Manager for Connects {
     type Type = Connection;
-    type Error = Infallible;
+    type Error = Refused;
 
-    async fn create(&self) -> Result<Connection, Infallible> {
+    async fn create(&self) -> Result<Connection, Refused> {
         self.connect().await
     }
 
-    async fn recycle(&self, _: &mut Connection, _: &Metrics) -> RecycleResult<Infallible> {
+    async fn recycle(&self, _: &mut Connection, _: &Metrics) -> RecycleResult<Refused> {
         Ok(())
     }
 }
@@ -34,10 +32,7 @@ impl Peer for Deadpool {
         Self(pool.expect("only timeouts without a runtime are refused"))
     }
 
-    async fn get(&self) -> Object<Connects> {
-        self.0
-            .get()
-            .await
-            .expect("connects do not fail and the pool is open")
+    async fn get(&self) -> Result<Object<Connects>, Refused> {
+        self.0.get().await.map_err(|_error| Refused)
     }
 }

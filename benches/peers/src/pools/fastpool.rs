@@ -1,25 +1,24 @@
 //! `fastpool`: the caller connects; no timeouts of its own.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use fastpool::bounded::{Object, Pool, PoolConfig};
 use fastpool::{ManageObject, ObjectStatus};
 
-use crate::peer::{Connection, Connects, Peer};
+use crate::peer::{Connection, Connects, Peer, Refused};
 
 #[derive(Clone)]
 pub(crate) struct Fastpool(Arc<Pool<Connects>>);
 
 impl ManageObject for Connects {
     type Object = Connection;
-    type Error = Infallible;
+    type Error = Refused;
 
-    async fn create(&self) -> Result<Connection, Infallible> {
+    async fn create(&self) -> Result<Connection, Refused> {
         self.connect().await
     }
 
-    async fn is_recyclable(&self, _: &mut Connection, _: &ObjectStatus) -> Result<(), Infallible> {
+    async fn is_recyclable(&self, _: &mut Connection, _: &ObjectStatus) -> Result<(), Refused> {
         Ok(())
     }
 }
@@ -34,9 +33,7 @@ impl Peer for Fastpool {
         Self(Pool::new(PoolConfig::new(max_size), connects))
     }
 
-    async fn get(&self) -> Object<Connects> {
-        match self.0.get().await {
-            Ok(object) => object,
-        }
+    async fn get(&self) -> Result<Object<Connects>, Refused> {
+        self.0.get().await
     }
 }

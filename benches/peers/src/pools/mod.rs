@@ -8,53 +8,55 @@ mod deadpool;
     reason = "its successor is `asyncband`; its figures are still published"
 )]
 mod fastpool;
+mod mobc;
 mod ours;
+mod qp;
+mod r2d2;
+#[cfg(test)]
+pub(crate) mod versions;
 
+use crate::contest::{Contender, Contest};
 use crate::peer::Peer;
-use crate::scenarios::{Sample, Scenario};
+use crate::scenarios::Scenario;
 
-/// A pool that can be put through every scenario.
-pub(crate) struct Contender {
-    pub(crate) name: &'static str,
-    pub(crate) version: &'static str,
-    pub(crate) run: fn(Scenario) -> Vec<Sample>,
+/// Every scenario, with the pools that take part in it.
+pub(crate) fn contests() -> Vec<Contest> {
+    let contest = |scenario: Scenario| scenario.contest(contenders(scenario));
+    Scenario::ALL.into_iter().map(contest).collect()
 }
 
-/// Every pool, this one first.
-pub(crate) fn all() -> Vec<Contender> {
-    vec![
-        contender::<ours::Ours>(),
-        contender::<asyncband::Asyncband>(),
-        contender::<deadpool::Deadpool>(),
-        contender::<fastpool::Fastpool>(),
-        contender::<bb8::Bb8>(),
-    ]
+/// Every pool that can do what `scenario` asks for, this one first.
+fn contenders(scenario: Scenario) -> Vec<Contender> {
+    let all = [
+        contender::<ours::Ours>,
+        contender::<asyncband::Asyncband>,
+        contender::<deadpool::Deadpool>,
+        contender::<fastpool::Fastpool>,
+        contender::<bb8::Bb8>,
+        contender::<mobc::Mobc>,
+        contender::<qp::Qp>,
+        contender::<r2d2::R2d2>,
+    ];
+    all.into_iter()
+        .filter_map(|contender| contender(scenario))
+        .collect()
 }
 
-fn contender<P: Peer>() -> Contender {
-    Contender {
+fn contender<P: Peer>(scenario: Scenario) -> Option<Contender> {
+    P::takes_part(scenario).then(|| Contender {
         name: P::NAME,
         version: P::VERSION,
-        run: Scenario::run::<P>,
-    }
+        at_return: None,
+        run: Box::new(move |_nowhere| scenario.run::<P>()),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{Scenario, contenders, versions};
+
     #[test]
     fn versions_are_those_that_are_built() {
-        let manifest = include_str!("../../Cargo.toml");
-        for pool in super::all().iter().filter(|pool| pool.name != "pool-core") {
-            let line = manifest
-                .lines()
-                .find(|line| line.starts_with(&format!("{} =", pool.name)));
-            let pinned = format!("\"={}\"", pool.version);
-            assert!(
-                line.is_some_and(|line| line.contains(&pinned)),
-                "{} {}",
-                pool.name,
-                pinned
-            );
-        }
+        versions::check(&contenders(Scenario::OneTask));
     }
 }

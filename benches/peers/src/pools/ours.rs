@@ -1,23 +1,21 @@
 //! This pool, with its default settings: timeouts, upkeep, leak watch and statistics are on.
 
-use std::convert::Infallible;
-
 use pool_core::{Manager, Pool, PooledConnection};
 
-use crate::peer::{Connection, Connects, Peer};
+use crate::peer::{Connection, Connects, Peer, Refused};
 
 #[derive(Clone)]
 pub(crate) struct Ours(Pool<Connects>);
 
 impl Manager for Connects {
     type Connection = Connection;
-    type Error = Infallible;
+    type Error = Refused;
 
-    async fn connect(&self) -> Result<Connection, Infallible> {
+    async fn connect(&self) -> Result<Connection, Refused> {
         Connects::connect(self).await
     }
 
-    async fn validate(&self, _: &mut Connection) -> Result<(), Infallible> {
+    async fn validate(&self, _: &mut Connection) -> Result<(), Refused> {
         Ok(())
     }
 }
@@ -37,7 +35,7 @@ impl Peer for Ours {
         Self(pool.expect("these settings break no rule"))
     }
 
-    async fn get(&self) -> PooledConnection<Connects> {
-        self.0.get().await.expect("these connections never fail")
+    async fn get(&self) -> Result<PooledConnection<Connects>, Refused> {
+        self.0.get().await.map_err(|_error| Refused)
     }
 }

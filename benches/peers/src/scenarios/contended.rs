@@ -6,36 +6,39 @@ use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{Sample, block_on, warm};
+use super::cores::CORES_USED;
+use super::waits::Waits;
+use super::{block_on, warm};
+use crate::contest::{Metric, Values};
 use crate::peer::{Connects, Peer};
 
 const LENGTH: Duration = Duration::from_millis(500);
 
+pub(super) const METRICS: [Metric; 7] = [
+    Metric::highest("checkouts_per_second", "1/s"),
+    Metric::lowest("wait_p50", "us"),
+    Metric::lowest("wait_p99", "us"),
+    Metric::lowest("wait_p99.9", "us"),
+    Metric::lowest("wait_max", "us"),
+    Metric::highest("least_to_most_served", "ratio"),
+    CORES_USED,
+];
+
 /// `tasks` tasks on `connections` connections, each held across one yield.
-pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Vec<Sample> {
-    let (mut waits, elapsed, served) = block_on(work::<P>(tasks, connections));
-    waits.sort_unstable();
-    let p99 = waits
-        .get(waits.len() * 99 / 100)
-        .copied()
-        .unwrap_or_default();
-    let (least, most) = (served.iter().min(), served.iter().max());
-    let ratio = least
-        .zip(most)
-        .map(|(&least, &most)| count(least) / count(most.max(1)));
+pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Values {
+    let (waits, elapsed, served) = block_on(work::<P>(tasks, connections));
     vec![
-        Sample::new(
-            "checkouts_per_second",
-            "1/s",
-            count(waits.len()) / elapsed.as_secs_f64(),
-        ),
-        Sample::new("wait_p99", "us", f64::from(p99) / 1e3),
-        Sample::new("least_to_most_served", "ratio", ratio),
+        Some(waits.per_second(elapsed)),
+        waits.permille(500),
+        waits.permille(990),
+        waits.permille(999),
+        waits.permille(1_000),
+        least_to_most(&served),
     ]
 }
 
-/// The waits of all checkouts in nanoseconds, how long it took, and how often each task was served.
-async fn work<P: Peer>(tasks: usize, connections: usize) -> (Vec<u32>, Duration, Vec<usize>) {
+/// The waits of all checkouts, how long it took, and how often each task was served.
+async fn work<P: Peer>(tasks: usize, connections: usize) -> (Waits, Duration, Vec<usize>) {
     let pool = P::new(connections, Connects::default());
     warm(&pool, connections).await;
     let start = Arc::new(Barrier::new(tasks + 1));
@@ -52,7 +55,7 @@ async fn work<P: Peer>(tasks: usize, connections: usize) -> (Vec<u32>, Duration,
         waits.extend(waited);
         ended = ended.max(end);
     }
-    (waits, ended - began, served)
+    (Waits::new(waits), ended - began, served)
 }
 
 /// The waits of one task, and when it ended.
@@ -65,14 +68,17 @@ async fn worker<P: Peer>(pool: P, start: Arc<Barrier>) -> (Vec<u32>, Instant) {
         if asked.duration_since(began) > LENGTH {
             return (waits, asked);
         }
-        let guard = pool.get().await;
-        waits.push(u32::try_from(asked.elapsed().as_nanos()).unwrap_or(u32::MAX));
+        let guard = pool.served().await;
+        waits.push(Waits::nanoseconds(asked.elapsed()));
         tokio::task::yield_now().await;
         drop(guard);
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
-fn count(count: usize) -> f64 {
-    count as f64
+/// How often the task served least often was served for each time of the one served most often.
+pub(crate) fn least_to_most(served: &[usize]) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
+    let count = |count: usize| count as f64;
+    let (least, most) = (*served.iter().min()?, *served.iter().max()?);
+    Some(count(least) / count(most.max(1)))
 }
