@@ -128,18 +128,18 @@ async fn scenario(plan: &Plan) -> Result<Report, Failure> {
         Backend::Memory => on(plan, Memory::default()).await,
         Backend::Sqlite => on(plan, Sqlite::prepare(plan.url.as_deref())?).await,
         Backend::Postgres => {
-            on(
-                plan,
-                Postgres::prepare(plan.url.as_deref(), plan.max_size).await?,
-            )
-            .await
+            let workload = Postgres::prepare(plan.url.as_deref(), plan.max_size).await?;
+            match plan.chaos {
+                Some(_) => on(plan, workload.behind_a_proxy()?).await,
+                None => on(plan, workload).await,
+            }
         }
         Backend::Mysql => {
-            on(
-                plan,
-                MySql::prepare(plan.url.as_deref(), plan.max_size).await?,
-            )
-            .await
+            let workload = MySql::prepare(plan.url.as_deref(), plan.max_size).await?;
+            match plan.chaos {
+                Some(_) => on(plan, workload.behind_a_proxy()?).await,
+                None => on(plan, workload).await,
+            }
         }
     }
 }

@@ -48,6 +48,15 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 
+    /// Break the server and the network at random while the tasks work (sustained; postgres or mysql,
+    /// a throw-away server): killed, hung, cut, refused, swallowed, delayed
+    #[arg(long)]
+    pub chaos: bool,
+
+    /// Which faults --chaos makes, and when; shown at the beginning, so that a run can be repeated
+    #[arg(long, value_name = "N", requires = "chaos")]
+    pub seed: Option<u64>,
+
     /// Write the report to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -88,12 +97,15 @@ impl Options {
             ("--hold", Some(seconds(self.hold))),
             ("--url", self.url.as_ref().map(OsString::from)),
             ("--json", Some(json.into())),
+            ("--seed", self.seed.map(|seed| seed.to_string().into())),
         ];
         let given = options
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)));
         let given = given.flat_map(|(name, value)| [OsString::from(name), value]);
+        let chaos = self.chaos.then(|| OsString::from("--chaos"));
         std::iter::once(OsString::from(scenario.to_string()))
+            .chain(chaos)
             .chain(given)
             .collect()
     }

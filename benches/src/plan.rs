@@ -38,6 +38,8 @@ pub struct Plan {
     pub hold: Duration,
     /// A database of the user's.
     pub url: Option<String>,
+    /// The seed of the faults, where there are to be any.
+    pub chaos: Option<u64>,
 }
 
 /// Why a plan cannot be carried out.
@@ -58,6 +60,12 @@ pub enum PlanError {
     /// The memory backend has no server.
     #[error("--url makes no sense with --backend memory, which connects to nothing")]
     UrlWithoutServer,
+    /// Nothing that may be broken.
+    #[error(
+        "--chaos breaks a throw-away server while tasks work: it needs `sustained`, --backend postgres or mysql, \
+         and no --url"
+    )]
+    NothingToBreak,
 }
 
 impl Plan {
@@ -69,6 +77,11 @@ impl Plan {
     pub fn new(scenario: Scenario, options: &Options) -> Result<Self, PlanError> {
         if options.backend == Backend::Memory && options.url.is_some() {
             return Err(PlanError::UrlWithoutServer);
+        }
+        let is_server = matches!(options.backend, Backend::Postgres | Backend::Mysql);
+        let may_break = scenario == Scenario::Sustained && is_server && options.url.is_none();
+        if options.chaos && !may_break {
+            return Err(PlanError::NothingToBreak);
         }
         let connections = options
             .connections
@@ -86,6 +99,7 @@ impl Plan {
             });
         }
         let workers = options.workers.unwrap_or(match scenario {
+            Scenario::Sustained if options.chaos => 1_000,
             Scenario::Basic | Scenario::Sustained => 50,
             Scenario::Extreme => connections.saturating_mul(TASKS_PER_CONNECTION),
         });
@@ -103,6 +117,9 @@ impl Plan {
             duration,
             hold: options.hold,
             url: options.url.clone(),
+            chaos: options
+                .chaos
+                .then(|| options.seed.unwrap_or_else(|| fastrand::u64(0..1_000_000))),
         })
     }
 
@@ -122,10 +139,15 @@ impl Plan {
                 "{scenario}: opens {connections} {kind} connections, holds all at the same time, \
                  asks each a query, returns them, and does it again with them open."
             ),
-            Scenario::Sustained => format!(
-                "{scenario}: opens {connections} {kind} connections, then {workers} tasks work \
-                 them for {seconds} s."
-            ),
+            Scenario::Sustained => {
+                let chaos = self.chaos.map_or_else(String::new, |seed| {
+                    format!(", while server and network are broken (--seed {seed})")
+                });
+                format!(
+                    "{scenario}: opens {connections} {kind} connections, then {workers} tasks work \
+                     them for {seconds} s{chaos}."
+                )
+            }
             Scenario::Extreme => format!(
                 "{scenario}: opens {connections} {kind} connections, holds all at the same time \
                  (each answers a query), then {workers} tasks work them for {seconds} s; at the \
@@ -146,6 +168,8 @@ impl Plan {
             max_connecting: MAX_CONNECTING,
             load: "closed".into(),
             own_server: self.url.is_some(),
+            chaos: self.chaos.is_some(),
+            seed: self.chaos,
         }
     }
 }
@@ -172,6 +196,10 @@ pub struct Config {
     pub load: Cow<'static, str>,
     /// Whether the database was the user's.
     pub own_server: bool,
+    /// Whether it was broken on purpose.
+    pub chaos: bool,
+    /// By which seed.
+    pub seed: Option<u64>,
 }
 
 #[cfg(test)]

@@ -74,6 +74,8 @@ pub struct Report {
     /// What the pool counted, from the first phase on: four times a second, less often in a long
     /// run.
     pub timeline: Vec<Sample>,
+    /// What was broken on purpose.
+    pub faults: Vec<Fault>,
     /// What was left at the end.
     pub audit: Audit,
     /// What is wrong, one sentence each; empty when all is well.
@@ -146,6 +148,10 @@ pub struct Audit {
     pub active_after_work: usize,
     /// Callers the pool counted as waiting after every task had ended.
     pub waiting_after_work: usize,
+    /// Connections the pool counted then.
+    pub pool_total_after_work: Option<usize>,
+    /// Connections the backend counted as open then.
+    pub backend_open_after_work: Option<usize>,
     /// Connections the backend counted as open while all were held (SQLite: descriptors of the
     /// database file).
     pub backend_open_while_held: Option<usize>,
@@ -159,6 +165,17 @@ pub struct Audit {
     pub descriptors_while_held: Option<usize>,
     /// Descriptors of the process after the close.
     pub descriptors_after_close: Option<usize>,
+}
+
+/// Something that was broken on purpose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// When, from the beginning of the work.
+    pub at_seconds: f64,
+    /// For how long.
+    pub seconds: f64,
+    /// What.
+    pub what: Cow<'static, str>,
 }
 
 /// What `--json` writes: the report, or for several an object with all of them.
@@ -224,6 +241,7 @@ pub(crate) mod tests {
             phases: Vec::new(),
             over_time: Vec::new(),
             timeline: Vec::new(),
+            faults: Vec::new(),
             audit: Audit::default(),
             problems: Vec::new(),
             config: Plan::new(Scenario::Extreme, &options).unwrap().config(),
@@ -271,6 +289,7 @@ pub(crate) mod tests {
             "phases",
             "over_time",
             "timeline",
+            "faults",
             "audit",
             "problems",
             "config",

@@ -55,6 +55,7 @@ pub fn render(report: &Report) -> String {
                 report.errors, report.timeouts, report.leaked
             ),
         ),
+        ("faults made on purpose", grouped(report.faults.len())),
         ("descriptors before/held/after", descriptors(report)),
         ("memory per connection", bytes(report.bytes_per_connection)),
         (

@@ -30,6 +30,8 @@ pub fn problems(report: &Report, first_failure: Option<&str>) -> Vec<String> {
         ..
     } = report;
     let held = report.connections_held_at_once_peak;
+    // What was broken on purpose fails who uses it; what counts is that everybody is told.
+    let breaks = report.config.chaos;
     let said = first_failure.map_or_else(String::new, |failure| format!("; the first: {failure}"));
 
     problem(
@@ -41,17 +43,34 @@ pub fn problems(report: &Report, first_failure: Option<&str>) -> Vec<String> {
         ),
     );
     problem(
-        *errors > 0,
+        *errors > 0 && !breaks,
         format!("{} requests failed{said}", grouped(*errors)),
     );
     problem(
-        *timeouts > 0,
+        *timeouts > 0 && !breaks,
         format!("{} checkouts timed out{said}", grouped(*timeouts)),
     );
     problem(
         report.checkouts == 0,
         "the measured phase has no answered checkout".to_owned(),
     );
+    problem(
+        breaks && report.faults.is_empty(),
+        "nothing was broken".to_owned(),
+    );
+    problems.extend(left_over(audit, held));
+    problems
+}
+
+/// What the counts say that were taken while `held` connections were held, after the work, and after
+/// the close.
+fn left_over(audit: &Audit, held: usize) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut problem = |is_one: bool, text: String| {
+        if is_one {
+            problems.push(text);
+        }
+    };
     problem(
         audit.unanswered > 0,
         format!(
@@ -66,6 +85,18 @@ pub fn problems(report: &Report, first_failure: Option<&str>) -> Vec<String> {
         format!(
             "the backend counted {:?} open connections while {held} were held",
             audit.backend_open_while_held.unwrap_or(0)
+        ),
+    );
+    let counts = audit
+        .pool_total_after_work
+        .zip(audit.backend_open_after_work);
+    let (pool, backend) = counts.unwrap_or_default();
+    problem(
+        pool != backend,
+        format!(
+            "after the work the pool counted {} connections and the server {}",
+            grouped(pool),
+            grouped(backend)
         ),
     );
     problem(
@@ -135,6 +166,28 @@ mod tests {
             breaks(&mut report);
             assert_eq!(problems(&report, None).len(), 1, "breakage {number}");
         }
+    }
+
+    #[test]
+    fn what_was_broken_on_purpose_may_fail_and_must_not_lose() {
+        let fault = crate::report::Fault {
+            at_seconds: 1.0,
+            seconds: 1.0,
+            what: "the server hangs".into(),
+        };
+        let mut broken = report();
+        broken.config.chaos = true;
+        assert_eq!(problems(&broken, None), ["nothing was broken"]);
+        broken.faults.push(fault);
+        (broken.errors, broken.timeouts) = (9, 9);
+        assert_eq!(problems(&broken, None), Vec::<String>::new());
+        broken.audit.pool_total_after_work = Some(10);
+        broken.audit.backend_open_after_work = Some(11);
+        let told = problems(&broken, None);
+        assert_eq!(
+            told,
+            ["after the work the pool counted 10 connections and the server 11"]
+        );
     }
 
     #[test]

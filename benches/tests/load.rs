@@ -62,6 +62,29 @@ fn held_at_once_and_nothing_open_afterwards(backend: &str) {
 }
 
 #[test]
+fn chaos_loses_nothing_and_leaves_nobody_without_an_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    let json = file.to_str().unwrap();
+    let breaking = ["sustained", "--chaos", "--seed", "7", "--duration", "5s"];
+    let output = load(&[&breaking[..], &["--backend", "mysql", "--json", json]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report = report(&file);
+    assert!(!report["faults"].as_array().unwrap().is_empty());
+    let audit = &report["audit"];
+    assert_eq!(audit["unanswered"], 0);
+    assert_eq!(
+        audit["backend_open_after_work"],
+        audit["pool_total_after_work"]
+    );
+    assert!(report["served"]["least"].as_u64().unwrap() >= 1);
+
+    let nothing_to_break = load(&["basic", "--chaos"]);
+    assert_eq!(nothing_to_break.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nothing_to_break.stderr).contains("needs `sustained`"));
+}
+
+#[test]
 fn all_writes_every_report_and_compares_with_itself() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("report.json");

@@ -44,6 +44,11 @@ pub trait Workload: Send + Sync + 'static {
         None
     }
 
+    /// The throw-away server and the proxy before it, where both may be broken.
+    fn breakable(&self) -> Option<(&pool_servers::Server, &pool_servers::FaultProxy)> {
+        None
+    }
+
     /// What it is, for the report.
     fn server(&self) -> Server;
 }

@@ -4,7 +4,7 @@
 
 use pool_mysql::mysql_async::prelude::Queryable;
 use pool_mysql::{MySqlConfig, MySqlConnection, MySqlError, MySqlManager, UrlError};
-use pool_servers::{MySql as Builder, Server as ThrowAway, ServerError};
+use pool_servers::{FaultProxy, MySql as Builder, Server as ThrowAway, ServerError};
 
 use super::{QueryError, Workload};
 use crate::report::Server;
@@ -21,6 +21,7 @@ pub struct MySql {
     version: String,
     /// Stopped and removed when the run is over.
     server: Option<ThrowAway>,
+    proxy: Option<FaultProxy>,
 }
 
 /// The server cannot be used.
@@ -33,6 +34,9 @@ pub enum PrepareError {
     /// So many do not fit the machine or the server.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
+    /// No proxy.
+    #[error("cannot start a proxy: {0}")]
+    Proxy(#[from] std::io::Error),
     /// The URL is not one.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -70,7 +74,23 @@ impl MySql {
             name,
             version,
             server,
+            proxy: None,
         })
+    }
+
+    /// The same by way of a proxy whose network can be broken.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub fn behind_a_proxy(mut self) -> Result<Self, PrepareError> {
+        if let Some(server) = &self.server {
+            let proxy = FaultProxy::before(server)?;
+            let url = server.url_at(proxy.address());
+            self.config = MySqlConfig::from_url(&url)?;
+            self.proxy = Some(proxy);
+        }
+        Ok(self)
     }
 }
 
@@ -101,6 +121,10 @@ impl Workload for MySql {
 
     fn descriptors_per_connection(&self) -> usize {
         1
+    }
+
+    fn breakable(&self) -> Option<(&ThrowAway, &FaultProxy)> {
+        Some((self.server.as_ref()?, self.proxy.as_ref()?))
     }
 
     fn server_memory(&self) -> Option<u64> {

@@ -4,7 +4,7 @@
 //! it got.
 
 use pool_postgres::{PgConfig, PgConnection, PgError, PgManager};
-use pool_servers::{Postgres as Builder, Server as ThrowAway, ServerError};
+use pool_servers::{FaultProxy, Postgres as Builder, Server as ThrowAway, ServerError};
 
 use super::{QueryError, Workload};
 use crate::report::Server;
@@ -20,6 +20,7 @@ pub struct Postgres {
     version: String,
     /// Stopped and removed when the run is over.
     server: Option<ThrowAway>,
+    proxy: Option<FaultProxy>,
 }
 
 /// The server cannot be used.
@@ -32,6 +33,9 @@ pub enum PrepareError {
     /// So many do not fit the machine or the server.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
+    /// No proxy.
+    #[error("cannot start a proxy: {0}")]
+    Proxy(#[from] std::io::Error),
     /// The server refused.
     #[error(transparent)]
     Database(#[from] PgError),
@@ -65,7 +69,23 @@ impl Postgres {
             config,
             version,
             server,
+            proxy: None,
         })
+    }
+
+    /// The same by way of a proxy whose network can be broken.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub fn behind_a_proxy(mut self) -> Result<Self, PrepareError> {
+        if let Some(server) = &self.server {
+            let proxy = FaultProxy::before(server)?;
+            let url = server.url_at(proxy.address());
+            self.config = url.parse()?;
+            self.proxy = Some(proxy);
+        }
+        Ok(self)
     }
 }
 
@@ -102,6 +122,10 @@ impl Workload for Postgres {
 
     fn descriptors_per_connection(&self) -> usize {
         1
+    }
+
+    fn breakable(&self) -> Option<(&ThrowAway, &FaultProxy)> {
+        Some((self.server.as_ref()?, self.proxy.as_ref()?))
     }
 
     fn server_memory(&self) -> Option<u64> {

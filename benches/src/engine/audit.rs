@@ -32,6 +32,25 @@ impl Audit {
         }
     }
 
+    /// Counts the pool's connections beside those of the server, which takes a moment to end what was
+    /// broken off.
+    pub(super) async fn server_agrees<W: Workload>(
+        &mut self,
+        pool: &Pool<W::Manager>,
+        workload: &W,
+    ) {
+        let began = Instant::now();
+        loop {
+            self.pool_total_after_work = Some(pool.stats().total);
+            self.backend_open_after_work = workload.open_now();
+            let agree = self.backend_open_after_work == self.pool_total_after_work;
+            if agree || self.backend_open_after_work.is_none() || began.elapsed() > PATIENCE {
+                return;
+            }
+            tokio::time::sleep(STEP).await;
+        }
+    }
+
     /// Closes the pool and counts what is open. Returns how long the close took.
     pub(super) async fn after_close<W: Workload>(
         &mut self,

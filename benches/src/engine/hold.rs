@@ -42,7 +42,8 @@ pub(super) async fn hold_all<W: Workload>(
                     return (connections, tally);
                 }
                 let key = number as u64;
-                connections.extend(request(&pool, &*workload, key, &recorder, &mut tally).await);
+                connections
+                    .extend(request(&pool, &*workload, key, None, &recorder, &mut tally).await);
             }
         });
     }

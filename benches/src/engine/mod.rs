@@ -13,6 +13,7 @@
 //! This is the only module that uses the pool.
 
 mod audit;
+mod chaos;
 mod hold;
 mod monitor;
 mod request;
@@ -33,7 +34,7 @@ use crate::latency::{Measured, Recorder, Summary};
 use crate::machine::{Machine, version};
 use crate::options::Scenario;
 use crate::plan::{ACQUIRE_TIMEOUT, MAX_CONNECTING, Plan};
-use crate::report::{Audit, Distribution, Phase, Report, Served};
+use crate::report::{Audit, Distribution, Fault, Phase, Report, Served};
 use crate::timeline::{Sample, per_second};
 use crate::verdict;
 
@@ -84,6 +85,7 @@ pub async fn run<W: Workload>(plan: &Plan, workload: &Arc<W>) -> Result<Report, 
                 monitor.phase("work", Goal::Time(plan.duration));
                 let work = work(plan, &pool, workload, &recorder, &monitor);
                 run.work(work.await, &mut audit);
+                audit.server_agrees(&pool, &**workload).await;
             }
         }
     }
@@ -126,6 +128,7 @@ struct Run {
     served: Option<Served>,
     over_time: Vec<crate::report::Window>,
     timeline: Vec<Sample>,
+    faults: Vec<Fault>,
 }
 
 impl Run {
@@ -148,6 +151,7 @@ impl Run {
             served: None,
             over_time: Vec::new(),
             timeline: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
@@ -163,6 +167,7 @@ impl Run {
         self.served = Some(work.served);
         self.measured = work.measured;
         self.over_time = work.over_time;
+        self.faults = work.faults;
         self.measured_phase("work", work.elapsed, work.tally);
     }
 
@@ -213,6 +218,7 @@ impl Run {
             phases: self.phases,
             over_time: self.over_time,
             timeline: self.timeline,
+            faults: self.faults,
             audit,
             problems: Vec::new(),
             config: plan.config(),

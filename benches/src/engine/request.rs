@@ -36,6 +36,11 @@ impl Tally {
         self.failed(false, panic);
     }
 
+    /// What was to be broken could not be mended.
+    pub(super) fn broken(&mut self, error: &dyn std::fmt::Display) {
+        self.failed(false, &format_args!("the chaos ended early: {error}"));
+    }
+
     fn failed(&mut self, timeout: bool, message: &dyn std::fmt::Display) {
         *(if timeout {
             &mut self.timeouts
@@ -47,12 +52,13 @@ impl Tally {
     }
 }
 
-/// Takes a connection and asks it a question. The connection is returned, still held, when it has
+/// Takes a connection and asks it a question, which is given up after `patience`. The connection is returned, still held, when it has
 /// answered.
 pub(super) async fn request<W: Workload>(
     pool: &Pool<W::Manager>,
     workload: &W,
     key: u64,
+    patience: Option<Duration>,
     recorder: &Recorder,
     tally: &mut Tally,
 ) -> Option<PooledConnection<W::Manager>> {
@@ -65,9 +71,21 @@ pub(super) async fn request<W: Workload>(
         }
     };
     let asked = Instant::now();
-    if let Err(error) = workload.query(&mut connection, key).await {
-        tally.failed(false, &error);
-        return None;
+    let query = workload.query(&mut connection, key);
+    let answer = match patience {
+        Some(patience) => tokio::time::timeout(patience, query).await,
+        None => Ok(query.await),
+    };
+    match answer {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tally.failed(false, &error);
+            return None;
+        }
+        Err(too_long) => {
+            tally.failed(false, &too_long);
+            return None;
+        }
     }
     recorder.record(checkout, waited, asked.elapsed());
     tally.answered += 1;

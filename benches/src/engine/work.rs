@@ -8,12 +8,13 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::chaos;
 use super::monitor::Monitor;
 use super::request::{Tally, request};
 use crate::backend::Workload;
 use crate::latency::{Measured, Recorder};
 use crate::plan::{ACQUIRE_TIMEOUT, Plan};
-use crate::report::{Served, Window};
+use crate::report::{Fault, Served, Window};
 use crate::timeline::per_second;
 
 /// What the working phase found.
@@ -28,6 +29,7 @@ pub(super) struct Work {
     pub(super) unanswered: usize,
     /// The most connections the pool counted, at the ends of the windows.
     pub(super) open_peak: usize,
+    pub(super) faults: Vec<Fault>,
 }
 
 /// A task that has not ended this long after the last checkout's timeout never will.
@@ -44,8 +46,13 @@ pub(super) async fn work<W: Workload>(
     recorder: &Arc<Recorder>,
     monitor: &Monitor,
 ) -> Work {
-    let mut tasks = spawn(plan, pool, workload, recorder).await;
+    let calm = Arc::new(OnceLock::new());
+    let mut tasks = spawn(plan, pool, workload, recorder, &calm).await;
     let began = Instant::now();
+    let chaos = plan.chaos.map(|seed| {
+        let workload = Arc::clone(workload);
+        tokio::spawn(chaos::run(workload, seed, plan.duration, calm))
+    });
     let mut work = Work {
         tally: Tally::default(),
         served: Served {
@@ -57,6 +64,7 @@ pub(super) async fn work<W: Workload>(
         elapsed: Duration::ZERO,
         unanswered: 0,
         open_peak: 0,
+        faults: Vec::new(),
     };
     let width = (plan.duration / WINDOWS)
         .max(Duration::from_secs(1))
@@ -90,6 +98,13 @@ pub(super) async fn work<W: Workload>(
         }
     }
     work.elapsed = began.elapsed();
+    if let Some(chaos) = chaos {
+        match chaos.await {
+            Ok(Ok(faults)) => work.faults = faults,
+            Ok(Err(error)) => work.tally.broken(&error),
+            Err(panic) => work.tally.panicked(&panic),
+        }
+    }
     work.served.least = work.served.least.min(work.served.most);
     let rest = recorder.drain_into(&mut work.measured);
     if window_began.elapsed() > width / 2 {
@@ -104,21 +119,29 @@ async fn spawn<W: Workload>(
     pool: &Pool<W::Manager>,
     workload: &Arc<W>,
     recorder: &Arc<Recorder>,
+    calm: &Arc<OnceLock<Instant>>,
 ) -> JoinSet<Tally> {
     let start = Arc::new((Barrier::new(plan.workers + 1), OnceLock::new()));
     let (duration, hold) = (plan.duration, plan.hold);
+    let patience = plan.chaos.map(|_| chaos::QUERY_PATIENCE);
     let mut tasks = JoinSet::new();
     for number in 0..plan.workers {
         let (pool, workload) = (pool.clone(), Arc::clone(workload));
         let (recorder, start) = (Arc::clone(recorder), Arc::clone(&start));
+        let calm = Arc::clone(calm);
         tasks.spawn(async move {
             let (barrier, began) = &*start;
             barrier.wait().await;
             let began: Instant = *began.get_or_init(Instant::now);
             let (mut tally, mut key) = (Tally::default(), number as u64);
             // Each asks at least once: with a short time and many tasks, too, everybody is served.
+            // And where things are broken, until it is answered after that.
+            let mut answered_at_last = patience.is_none();
             loop {
-                let connection = request(&pool, &*workload, key, &recorder, &mut tally).await;
+                let is_calm = calm.get().is_some();
+                let connection =
+                    request(&pool, &*workload, key, patience, &recorder, &mut tally).await;
+                answered_at_last |= is_calm && connection.is_some();
                 if connection.is_none() {
                     // A pool that refuses at once must not turn the bench into a spinning loop.
                     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -127,7 +150,7 @@ async fn spawn<W: Workload>(
                 }
                 drop(connection);
                 key = key.wrapping_add(1);
-                if began.elapsed() >= duration {
+                if began.elapsed() >= duration && answered_at_last {
                     return tally;
                 }
             }

@@ -105,6 +105,7 @@ pub(crate) async fn hold_and_work<W: pool_benches::backend::Workload>(
         duration: Duration::from_secs(5),
         hold: Duration::ZERO,
         url: None,
+        chaos: None,
     };
     Ok(engine::run(&plan, &std::sync::Arc::new(workload)).await?)
 }
