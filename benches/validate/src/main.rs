@@ -11,6 +11,7 @@ mod listening;
 mod measure;
 mod opening;
 mod outage;
+mod page;
 mod report;
 mod scenarios;
 mod soak;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use pool_pages::file;
 
 use crate::listening::Log;
 use crate::report::Report;
@@ -47,6 +49,9 @@ struct Options {
     /// Write every figure to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page to look at
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// How long the soak of SC-006 goes on, such as 24h, in place of 10 million checkouts
     #[arg(long, value_parser = duration)]
     duration: Option<Duration>,
@@ -91,6 +96,11 @@ async fn run<S: Subject>(
     options: &Options,
     log: &Log,
 ) -> Result<bool, Failure> {
+    for (option, file) in [("--json", &options.json), ("--html", &options.html)] {
+        if let Some(file) = file {
+            file::expect_folder(option, file)?;
+        }
+    }
     let subject = Arc::new(subject?);
     let name = options.backend.to_possible_value();
     let name = name.map_or_else(String::new, |value| value.get_name().to_owned());
@@ -105,7 +115,10 @@ async fn run<S: Subject>(
     let (passed, all) = report.passed();
     println!("\n{passed} of {all} passed");
     if let Some(file) = &options.json {
-        std::fs::write(file, serde_json::to_vec_pretty(&report)?)?;
+        file::write("--json", file, serde_json::to_vec_pretty(&report)?)?;
+    }
+    if let Some(file) = &options.html {
+        file::write("--html", file, page::render(&report))?;
     }
     Ok(passed == all)
 }

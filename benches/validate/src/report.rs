@@ -11,14 +11,14 @@ use crate::Failure;
 #[derive(Debug, Serialize)]
 pub(crate) struct Check {
     pub(crate) id: &'static str,
-    title: &'static str,
-    target: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) target: &'static str,
     /// `null` where nothing was measured.
-    measured: Option<f64>,
-    unit: &'static str,
+    pub(crate) measured: Option<f64>,
+    pub(crate) unit: &'static str,
     /// `null` where nothing was measured; never true then.
     passed: Option<bool>,
-    method: String,
+    pub(crate) method: String,
 }
 
 /// What a check is about.
@@ -61,12 +61,16 @@ impl Topic {
 }
 
 impl Check {
-    fn line(&self) -> String {
-        let verdict = match self.passed {
+    pub(crate) fn verdict(&self) -> &'static str {
+        match self.passed {
             Some(true) => "pass",
             Some(false) => "FAIL",
             None => "none",
-        };
+        }
+    }
+
+    fn line(&self) -> String {
+        let verdict = self.verdict();
         let measured = self.measured.map_or_else(|| "-".to_owned(), significant);
         let Self {
             id,
@@ -85,7 +89,7 @@ impl Check {
 }
 
 /// A figure in as many digits as mean something.
-fn significant(figure: f64) -> String {
+pub(crate) fn significant(figure: f64) -> String {
     let digits = if figure.fract().abs() < f64::EPSILON || figure.abs() >= 1_000.0 {
         0
     } else if figure.abs() >= 10.0 {
