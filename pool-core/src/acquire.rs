@@ -102,12 +102,12 @@ impl<M: Manager> Inner<M> {
 }
 
 /// The checkout of a caller who is ready to wait for `patience`.
-pub(crate) async fn wait<M: Manager>(
+pub(crate) fn wait<M: Manager>(
     inner: &Arc<Inner<M>>,
     first: Look<M>,
     patience: Option<Duration>,
     site: Site,
-) -> Result<PooledConnection<M>, Error<M::Error>> {
+) -> impl Future<Output = Result<PooledConnection<M>, Error<M::Error>>> + Send + '_ {
     inner.attend();
     let began = inner.dial.clock.exact();
     let deadline = patience.map_or(Nanos::MAX, |patience| began.saturating_add(nanos(patience)));
@@ -117,7 +117,13 @@ pub(crate) async fn wait<M: Manager>(
         deadline,
         site,
     };
-    patience.serve(first).await
+    patience.serve(first)
+}
+
+/// Where a checkout that joins the queue finds itself.
+enum Place<'a, M: Manager> {
+    Served(Box<Entry<M>>),
+    InLine(Waiting<'a, M>),
 }
 
 /// One checkout that waits.
@@ -130,55 +136,65 @@ struct Patience<'a, M: Manager> {
 }
 
 impl<M: Manager> Patience<'_, M> {
-    async fn serve(&self, mut look: Look<M>) -> Result<PooledConnection<M>, Error<M::Error>> {
-        let (inner, site) = (self.inner, self.site);
-        let mut failures = 0;
-        let mut turn = None;
-        loop {
-            let (entry, fitness) = match look {
-                Look::Ready(conn) => {
-                    self.record(inner.dial.clock.exact());
-                    return Ok(conn);
-                }
-                Look::Unready(entry, fitness) => (entry, fitness),
-                Look::Nothing => {
-                    let mut entry = self.stand_in_line(&mut turn).await?;
-                    let now = inner.dial.clock.exact();
-                    let brand_new = entry.slot.record.is_brand_new(now);
-                    match inner.fitness(&mut entry, now) {
-                        Fitness::Ready => return Ok(self.hand_out(entry, now, site)),
-                        // Straight from its connect, it has proved itself even to `Always`.
-                        Fitness::Needs(Care::Validate) if brand_new => {
-                            return Ok(self.hand_out(entry, now, site));
-                        }
-                        unready => (entry, unready),
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function keeps its arguments twice while it waits"
+    )]
+    fn serve(
+        self,
+        look: Look<M>,
+    ) -> impl Future<Output = Result<PooledConnection<M>, Error<M::Error>>> + Send {
+        async move {
+            let mut look = look;
+            let (inner, site) = (self.inner, self.site);
+            let mut failures = 0;
+            let mut turn = None;
+            loop {
+                let (entry, fitness) = match look {
+                    Look::Ready(conn) => {
+                        self.record(inner.dial.clock.exact());
+                        return Ok(conn);
                     }
-                }
-            };
-            turn.get_or_insert(Turn::FIRST);
-            match fitness {
-                Fitness::Ready => unreachable!("what is ready is handed out"),
-                Fitness::Unfit(reason) => Inner::close_entry(entry, reason),
-                Fitness::Needs(care) => match self.tend(entry, care).await? {
-                    Ok(mut entry) => match inner.fitness_after(care, &mut entry) {
-                        Fitness::Ready => {
-                            let now = inner.dial.clock.exact();
-                            return Ok(self.hand_out(entry, now, site));
+                    Look::Unready(entry, fitness) => (entry, fitness),
+                    Look::Nothing => {
+                        let mut entry = self.stand_in_line(&mut turn).await?;
+                        let now = inner.dial.clock.exact();
+                        let brand_new = entry.slot.record.is_brand_new(now);
+                        match inner.fitness(&mut entry, now) {
+                            Fitness::Ready => return Ok(self.hand_out(entry, now, site)),
+                            // Straight from its connect, it has proved itself even to `Always`.
+                            Fitness::Needs(Care::Validate) if brand_new => {
+                                return Ok(self.hand_out(entry, now, site));
+                            }
+                            unready => (entry, unready),
                         }
-                        unready => {
-                            look = Look::Unready(entry, unready);
-                            continue;
+                    }
+                };
+                turn.get_or_insert(Turn::FIRST);
+                match fitness {
+                    Fitness::Ready => unreachable!("what is ready is handed out"),
+                    Fitness::Unfit(reason) => Inner::close_entry(entry, reason),
+                    Fitness::Needs(care) => match self.tend(entry, care).await? {
+                        Ok(mut entry) => match inner.fitness_after(care, &mut entry) {
+                            Fitness::Ready => {
+                                let now = inner.dial.clock.exact();
+                                return Ok(self.hand_out(entry, now, site));
+                            }
+                            unready => {
+                                look = Look::Unready(entry, unready);
+                                continue;
+                            }
+                        },
+                        Err(failure) => {
+                            failures += 1;
+                            if failures > inner.exchange.limits().1 {
+                                return Err(given_up(care, failure));
+                            }
                         }
                     },
-                    Err(failure) => {
-                        failures += 1;
-                        if failures > inner.exchange.limits().1 {
-                            return Err(given_up(care, failure));
-                        }
-                    }
-                },
+                }
+                look = inner.look(site);
             }
-            look = inner.look(site);
         }
     }
 
@@ -187,58 +203,15 @@ impl<M: Manager> Patience<'_, M> {
         &self,
         turn: &mut Option<Turn>,
     ) -> Result<Box<Entry<M>>, Error<M::Error>> {
-        let inner = self.inner;
-        if let Some(error) = inner.forbids_waiting() {
+        if let Some(error) = self.inner.forbids_waiting() {
             return Err(error);
         }
-        let due = Due {
-            deadline: self.deadline,
-            slow_at: inner.slow_at(self.began),
-            began: self.began,
-            site: self.site,
-        };
         loop {
-            if let Some(refusal) = inner.refusal() {
-                return Err(refusal);
-            }
-            let alarm_at = inner.alarm_for(due.first(), self.began);
-            let outlook = inner.outlook();
-            let arrival = Arrival {
-                turn: *turn,
-                since: self.began,
-                alarm_at,
-                outlook,
+            let waiting = match self.join(turn)? {
+                Place::Served(entry) => return Ok(entry),
+                Place::InLine(waiting) => waiting,
             };
-            let stay = match inner.exchange.join(arrival, inner.config.max_waiting) {
-                Joined::Served(entry) => return Ok(entry),
-                Joined::Closed => return Err(Error::Closed),
-                Joined::Paused => return Err(Error::Paused),
-                Joined::Full => {
-                    count(&inner.counters.refused);
-                    return Err(Error::Overloaded {
-                        snapshot: inner.snapshot(),
-                    });
-                }
-                Joined::Waiting {
-                    stay,
-                    connects,
-                    holds_back,
-                } => {
-                    *turn = Some(stay.turn());
-                    inner.begin_connects(connects);
-                    if let Some(outlook) = outlook.filter(|_| holds_back) {
-                        inner.look_again(outlook);
-                    }
-                    stay
-                }
-            };
-            let alarm_is_set = inner.alarm_is_set(alarm_at);
-            if inner.dial.clock.coarse().is_none() {
-                inner.host.call.notify_one();
-            }
-            inner.note_active();
-            inner.connecting.on_demand();
-            match Waiting::new(inner, stay, due, alarm_is_set).await {
+            match waiting.await {
                 Waited::Served(entry) => return Ok(entry),
                 Waited::TimedOut => return Err(self.timed_out(Stage::Wait)),
                 Waited::Shed => return Err(self.shed()),
@@ -248,13 +221,66 @@ impl<M: Manager> Patience<'_, M> {
         }
     }
 
+    /// Joins the queue, unless something is idle after all.
+    fn join(&self, turn: &mut Option<Turn>) -> Result<Place<'_, M>, Error<M::Error>> {
+        let inner = self.inner;
+        if let Some(refusal) = inner.refusal() {
+            return Err(refusal);
+        }
+        let due = Due {
+            deadline: self.deadline,
+            slow_at: inner.slow_at(self.began),
+            began: self.began,
+            site: self.site,
+        };
+        let alarm_at = inner.alarm_for(due.first(), self.began);
+        let outlook = inner.outlook();
+        let arrival = Arrival {
+            turn: *turn,
+            since: self.began,
+            alarm_at,
+            outlook,
+        };
+        let stay = match inner.exchange.join(arrival, inner.config.max_waiting) {
+            Joined::Served(entry) => return Ok(Place::Served(entry)),
+            Joined::Closed => return Err(Error::Closed),
+            Joined::Paused => return Err(Error::Paused),
+            Joined::Full => {
+                count(&inner.counters.refused);
+                return Err(Error::Overloaded {
+                    snapshot: inner.snapshot(),
+                });
+            }
+            Joined::Waiting {
+                stay,
+                connects,
+                holds_back,
+            } => {
+                *turn = Some(stay.turn());
+                inner.begin_connects(connects);
+                if let Some(outlook) = outlook.filter(|_| holds_back) {
+                    inner.look_again(outlook);
+                }
+                stay
+            }
+        };
+        let alarm_is_set = inner.alarm_is_set(alarm_at);
+        if inner.dial.clock.coarse().is_none() {
+            inner.host.call.notify_one();
+        }
+        inner.note_active();
+        inner.connecting.on_demand();
+        Ok(Place::InLine(Waiting::new(inner, stay, due, alarm_is_set)))
+    }
+
     async fn tend(&self, entry: Box<Entry<M>>, care: Care) -> Result<Tended<M>, Error<M::Error>> {
         let tending = Tending::new(entry, care);
         if self.deadline == Nanos::MAX {
             return Ok(tending.await);
         }
         let deadline = self.inner.dial.clock.instant(self.deadline);
-        let tended = tokio::time::timeout_at(deadline, tending).await;
+        // A timer is large, and few checkouts need this one.
+        let tended = Box::pin(tokio::time::timeout_at(deadline, tending)).await;
         tended.map_err(|_| self.timed_out(care.stage()))
     }
 
