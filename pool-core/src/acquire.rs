@@ -14,6 +14,7 @@ use crate::inner::care::{Care, Tended, Tending};
 use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
 use crate::inner::exchange::{Arrival, Joined};
+use crate::inner::sync::thread_number;
 use crate::inner::waiters::Turn;
 use crate::inner::{Inner, between};
 use crate::manager::{Condition, Manager};
@@ -291,7 +292,8 @@ impl<M: Manager> Patience<'_, M> {
     }
 
     fn record(&self, now: Nanos) {
-        self.inner.counters.wait.record(between(self.began, now));
+        let waits = self.inner.counters.wait.of(thread_number());
+        waits.record(between(self.began, now));
     }
 
     #[cold]

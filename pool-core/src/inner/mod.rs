@@ -136,7 +136,7 @@ impl<M: Manager> Inner<M> {
             }),
             exchange: Exchange::new(shards, capacity),
             registry: CachePadded::default(),
-            counters: CachePadded::new(Counters::new()),
+            counters: CachePadded::new(Counters::new(parallelism)),
             open: AtomicUsize::new(0),
             connecting: Connecting::new(&config),
             pace: Pace::new(),

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-use super::{CloseReason, ClosedBy, Histogram};
+use super::{CloseReason, ClosedBy, Histogram, Spread};
 
 /// The counters of one pool; each is only ever added to.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Counters {
     closed: [AtomicU64; CloseReason::COUNT],
     peak_active: AtomicUsize,
     /// Checkouts that waited; those that did not are the rest of all.
-    pub(crate) wait: Histogram,
+    pub(crate) wait: Spread,
     pub(crate) connect: Histogram,
     pub(crate) usage: Histogram,
     pub(crate) validate: Histogram,
@@ -32,7 +32,8 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn new() -> Self {
+    /// Those of a pool that about as many threads use.
+    pub(crate) fn new(threads: usize) -> Self {
         Self {
             timed_out: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -49,7 +50,7 @@ impl Counters {
             detached: AtomicU64::new(0),
             closed: [const { AtomicU64::new(0) }; CloseReason::COUNT],
             peak_active: AtomicUsize::new(0),
-            wait: Histogram::new(),
+            wait: Spread::new(threads),
             connect: Histogram::new(),
             // Recorded into by returns, which do not allocate.
             usage: Histogram::allocated(),

@@ -22,6 +22,7 @@
 //! Relaxed order suffices: a reader needs each bucket by itself, and counts what it has read.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -95,41 +96,48 @@ impl Histogram {
 
     /// What was recorded until now.
     pub(crate) fn summary(&self) -> LatencySummary {
-        self.summary_with(|_| 0)
+        merged(&[self], |_| 0)
     }
 
     /// What was recorded until now, as part of `total`: the rest took no time.
     ///
     /// What nobody waited for need not be recorded one by one: it is counted where it happens and
     /// added when somebody reads.
+    #[cfg(test)]
     pub(crate) fn summary_of(&self, total: u64) -> LatencySummary {
-        self.summary_with(|recorded| total.saturating_sub(recorded))
-    }
-
-    fn summary_with(&self, zeroes: impl FnOnce(u64) -> u64) -> LatencySummary {
-        summarise(|| self.buckets(), zeroes, self.max.load(Relaxed))
+        merged(&[self], |recorded| total.saturating_sub(recorded))
     }
 
     /// All counts of now.
     pub(crate) fn tally(&self) -> Tally {
-        Tally(self.buckets().collect())
+        Tally::of(&[self])
     }
 
-    /// The buckets that are not empty, by index.
-    fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
-        let used = self.used.load(Relaxed);
-        let pages = self
-            .pages
-            .iter()
-            .enumerate()
-            .filter(move |(number, _)| used >> number & 1 == 1);
-        let live = pages.filter_map(|(number, page)| Some((number, page.get()?)));
-        live.flat_map(|(number, page)| {
-            let counts = page.iter().map(|bucket| bucket.load(Relaxed)).enumerate();
-            counts.map(move |(bucket, count)| (number * WIDTH + bucket, count))
-        })
-        .filter(|(_, count)| *count > 0)
+    fn page(&self, number: usize) -> Option<&Page> {
+        let is_used = self.used.load(Relaxed) >> number & 1 == 1;
+        self.pages[number].get().filter(|_| is_used)
     }
+}
+
+/// The buckets of the parts together that are not empty, by index.
+fn buckets<H: Deref<Target = Histogram>>(parts: &[H]) -> impl Iterator<Item = (usize, u64)> {
+    let pages = (0..PAGES).filter(|&page| parts.iter().any(|part| part.page(page).is_some()));
+    pages.flat_map(move |page| {
+        (0..WIDTH).filter_map(move |bucket| {
+            let of = |part: &H| Some(part.page(page)?[bucket].load(Relaxed));
+            let count: u64 = parts.iter().filter_map(of).sum();
+            (count > 0).then_some((page * WIDTH + bucket, count))
+        })
+    })
+}
+
+/// What was recorded in all parts until now, and so many more that took no time.
+pub(super) fn merged<H: Deref<Target = Histogram>>(
+    parts: &[H],
+    zeroes: impl FnOnce(u64) -> u64,
+) -> LatencySummary {
+    let longest = parts.iter().map(|part| part.max.load(Relaxed)).max();
+    summarise(|| buckets(parts), zeroes, longest.unwrap_or(0))
 }
 
 /// The counts of a histogram at one moment: buckets that are not empty, by index.
@@ -137,6 +145,11 @@ impl Histogram {
 pub(crate) struct Tally(Vec<(usize, u64)>);
 
 impl Tally {
+    /// All counts of the parts together, of now.
+    pub(super) fn of<H: Deref<Target = Histogram>>(parts: &[H]) -> Self {
+        Self(buckets(parts).collect())
+    }
+
     /// What was recorded since `earlier`, as part of `total`: the rest took no time.
     pub(crate) fn since(&self, earlier: &Self, total: u64) -> LatencySummary {
         let before = |index| {

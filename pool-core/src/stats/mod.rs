@@ -6,6 +6,7 @@ mod histogram;
 mod history;
 mod reason;
 mod snapshot;
+mod spread;
 mod summary;
 mod windows;
 
@@ -16,5 +17,6 @@ pub(crate) use self::history::{History, Sample};
 pub use self::reason::{CloseReason, ClosedBy};
 pub(crate) use self::snapshot::SnapshotCache;
 pub use self::snapshot::{Holder, Snapshot, Stats};
+use self::spread::Spread;
 pub use self::summary::LatencySummary;
 pub use self::windows::{Window, Windows};
