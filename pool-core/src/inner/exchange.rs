@@ -258,6 +258,8 @@ impl<T: Member> Exchange<T> {
     /// Joins the queue, unless something is idle after all; [`ring`](Self::ring) wakes the waiter
     /// at its alarm. Who has had a turn stands where it did, however full the queue is.
     pub(crate) fn join(&self, arrival: Arrival, max_waiting: Option<usize>) -> Joined<T> {
+        // Hardly any is made in vain, and nobody waits for its memory.
+        let ticket = Arc::new(Ticket::new());
         let mut line = self.lock();
         if line.closed {
             return Joined::Closed;
@@ -275,11 +277,13 @@ impl<T: Member> Exchange<T> {
             self.balance(&mut line);
             return Joined::Full;
         }
-        let ticket = Arc::new(Ticket::new());
         let place = line.queue.join(Arc::clone(&ticket), arrival);
         let waiting = line.queue.len();
         self.tell_waiting(&line);
-        self.tally.peak_waiting.fetch_max(waiting, Relaxed);
+        // Written with the lock held only.
+        if waiting > self.tally.peak_waiting.load(Relaxed) {
+            self.tally.peak_waiting.store(waiting, Relaxed);
+        }
         line.restrain(arrival.outlook);
         let connects = line.capacity.plan(waiting);
         Joined::Waiting {
