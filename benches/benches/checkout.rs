@@ -4,30 +4,14 @@
 //! together: half of it is not "per thread". Compare within one run; `cargo peers` compares with
 //! other pools.
 
-use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use pool_core::{Manager, Pool};
+use pool_benches::nothing::Nothing;
+use pool_core::Pool;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-
-/// Connections that do nothing.
-struct Nothing;
-
-impl Manager for Nothing {
-    type Connection = ();
-    type Error = Infallible;
-
-    async fn connect(&self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn validate(&self, (): &mut ()) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
 
 /// A runtime with two threads, and a pool with `size` idle connections.
 fn pool(size: usize) -> (Runtime, Pool<Nothing>) {

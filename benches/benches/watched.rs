@@ -1,15 +1,15 @@
 //! What ten clients of the dashboard cost the checkouts of the pool they look at: the throughput of a
 //! task with them, as a share of that without; medians of interleaved rounds.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use pool_benches::nothing::Nothing;
 use pool_core::export::dashboard::Dashboard;
-use pool_core::{Manager, Pool, Pools};
+use pool_core::{Pool, Pools};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
@@ -19,22 +19,6 @@ use tokio::task::JoinSet;
 const CLIENTS: usize = 10;
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_secs(2);
-
-/// Connections to nothing.
-struct Nothing;
-
-impl Manager for Nothing {
-    type Connection = ();
-    type Error = Infallible;
-
-    async fn connect(&self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn validate(&self, (): &mut ()) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;

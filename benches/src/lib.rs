@@ -10,7 +10,7 @@
 //! engine    runs a scenario: the only module that uses the pool
 //! backend   what the connections lead to
 //! progress  while it runs: shows a view, made of a sparkline and rates
-//! latency, timeline, footprint, limits, machine, period: plain measuring, no pool
+//! latency, timeline, footprint, limits, room, machine, period, nothing: plain measuring, no pool
 //! ```
 
 pub mod backend;
@@ -21,6 +21,7 @@ pub mod footprint;
 pub mod latency;
 pub mod limits;
 pub mod machine;
+pub mod nothing;
 pub mod options;
 pub mod page;
 pub mod period;

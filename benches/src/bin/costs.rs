@@ -3,7 +3,6 @@
 //!
 //! Connections lead to nothing, so what is measured is the pool.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -12,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use maud::Markup;
-use pool_core::{Manager, Pool};
+use pool_benches::nothing::Nothing;
+use pool_core::Pool;
 use pool_pages::axis::Axis;
 use pool_pages::file;
 use pool_pages::page::{Good, Head, page, section};
@@ -41,22 +41,6 @@ struct Curve {
     x: &'static str,
     y: &'static str,
     points: Vec<(usize, f64)>,
-}
-
-/// Connections to nothing.
-struct Nothing;
-
-impl Manager for Nothing {
-    type Connection = ();
-    type Error = Infallible;
-
-    async fn connect(&self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    async fn validate(&self, (): &mut ()) -> Result<(), Infallible> {
-        Ok(())
-    }
 }
 
 fn main() -> ExitCode {
