@@ -1,7 +1,7 @@
 //! The pool over the run: what it counted at a few hundred moments.
 //!
 //! A run takes a second or a day, and its report should be as long in both cases. So whenever there
-//! are [`LIMIT`] moments, every other one is forgotten and from then on only every second one is
+//! are `LIMIT` moments, every other one is forgotten and from then on only every second one is
 //! kept. Nothing is lost by it but detail: of the checkouts their number since the beginning is kept,
 //! and the rates are made of it at the end.
 
