@@ -2,7 +2,7 @@
 //!
 //! The drawing is that of `plotters`. Around it stands what it lacks: a title and a description for
 //! who cannot see it, and a legend in HTML, whose text keeps its size when the plot shrinks. Each
-//! line has a colour of [`PALETTE`] in the SVG itself; the style of the page gives it another one in
+//! line has a colour of `PALETTE` in the SVG itself; the style of the page gives it another one in
 //! the dark, and a pattern of dashes, so that colour is not all that tells two lines apart.
 
 use maud::{Markup, PreEscaped, html};
