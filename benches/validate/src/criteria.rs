@@ -42,7 +42,7 @@ pub(crate) async fn run<S: Subject>(
             .settle(recovery),
         topic("SC-005", "shutdown while a query of 5 s runs", "4.5 to 6", "s", "close waits for it, and the query completes")
             .settle(scenarios::shutdown(subject).await),
-        topic("SC-006", "connections lost in a long run", "0", "connections", "32 tasks with random cancels, panics, kills and two outages; the pool's count against the server's (10 million checkouts, or --duration)")
+        topic("SC-006", "connections lost in a long run", "0", "connections", "32 tasks; one checkout in ten is cancelled, others panic, are killed or given up, and two outages; the pool's count against the server's (10 million checkouts, or --duration)")
             .settle(soak::lost(subject, soak_length).await),
         topic("SC-007", "staleness of statistics, p99", "< 1", "ms", "from a checkout to a snapshot that shows it")
             .settle(staleness(&**subject).await),

@@ -111,7 +111,7 @@ pub(crate) async fn lost<S: Subject>(subject: &Arc<S>, length: Length) -> Result
 
 /// A checkout as anything can happen to it.
 async fn one_checkout<S: Subject>(pool: &Pool<S::Manager>, subject: &S, dice: &mut Dice) {
-    if dice.roll(50) == 0 {
+    if dice.roll(10) == 0 {
         // Dropped at its first or second look.
         let mut getting = pin!(pool.get());
         let mut cx = Context::from_waker(Waker::noop());
