@@ -9,6 +9,7 @@ mod browser;
 mod dashboard;
 mod files;
 mod http;
+mod messages;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "opentelemetry")]
