@@ -97,6 +97,9 @@ impl<M: Manager> PoolBuilder<M> {
         keepalive: impl Into<Option<Duration>>;
         /// Connections being opened at the same time, at most (4).
         max_connecting: usize;
+        /// Connects a second after an outage, beyond the first ten (100); 0 for no limit.
+        #[doc(alias("connect_rate"))]
+        recovery_rate: u64;
         /// Checkouts that may wait at the same time (no limit); 0 still serves what is idle or can be
         /// opened.
         max_waiting: usize;

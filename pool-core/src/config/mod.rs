@@ -211,6 +211,18 @@ settings! {
             elsewhere: [],
         }
 
+        /// Connects a second after an outage, beyond the first ten.
+        ///
+        /// A token bucket that is full until connects have failed for a second or longer, so it
+        /// paces recovery only: neither opening a pool nor replacing connections.
+        recovery_rate: Option<u64> = Some(100) => {
+            variable: "POOL_RECOVERY_RATE",
+            default: "100",
+            unit: "connects per second",
+            rule: "0 or none for no limit but `max_connecting`",
+            elsewhere: ["connect_rate", "connection_rate_limit"],
+        }
+
         /// Checkouts that may wait at the same time; one more fails at once.
         ///
         /// 0 still serves what is idle or can be opened.

@@ -19,6 +19,7 @@ use crate::policy::backoff::Backoff;
 use crate::policy::breaker::{Attempt, Breaker, BreakerLimits, BreakerState};
 use crate::policy::patience::Patience;
 use crate::policy::random::Random;
+use crate::policy::recovery::Recovery;
 use crate::stats::count;
 
 /// For how long a checkout that was told at once counts as somebody who waits.
@@ -43,10 +44,20 @@ pub(crate) struct Connecting {
 #[derive(Debug)]
 struct State {
     backoff: Backoff,
+    recovery: Recovery,
     patience: Patience,
     breaker: Breaker,
     random: Random,
     last_error: Option<Arc<str>>,
+}
+
+impl State {
+    /// When the next attempt may begin, by what has failed before; `None` while none may.
+    fn next_at(&self, somebody_waits: bool) -> Option<Nanos> {
+        let by_backoff = self.backoff.next_at(somebody_waits);
+        let by_breaker = self.breaker.probe_by().unwrap_or(Nanos::MAX);
+        self.breaker.permits().then_some(by_backoff.min(by_breaker))
+    }
 }
 
 impl Connecting {
@@ -64,6 +75,7 @@ impl Connecting {
         Self {
             state: Mutex::new(State {
                 backoff: Backoff::new(Random::new()),
+                recovery: Recovery::new(config.recovery_rate),
                 patience: Patience::default(),
                 breaker: Breaker::new(limits),
                 random: Random::new(),
@@ -121,15 +133,16 @@ impl Connecting {
         self.state().patience.note(took);
     }
 
-    /// When the next connect may begin; `None` while none may.
-    pub(super) fn next_at(&self, somebody_waits: bool) -> Option<Nanos> {
-        let state = self.state();
-        let by_backoff = state.backoff.next_at(somebody_waits);
-        let by_breaker = state.breaker.probe_by().unwrap_or(Nanos::MAX);
-        state
-            .breaker
-            .permits()
-            .then_some(by_backoff.min(by_breaker))
+    /// When the next connect of a pool of that size may begin; `None` while none may. One that may
+    /// at this moment is taken to begin.
+    pub(super) fn admit(&self, somebody_waits: bool, size: usize, now: Nanos) -> Option<Nanos> {
+        let mut state = self.state();
+        let at = state.next_at(somebody_waits)?;
+        let at = at.max(state.recovery.next_at(size));
+        if at <= now {
+            state.recovery.take(now);
+        }
+        Some(at)
     }
 
     /// Whether somebody was told within the last second that connects fail.
@@ -160,7 +173,7 @@ impl<M: Manager> Inner<M> {
         let connecting = &self.connecting;
         connecting.asked_at.store(now.max(1), Relaxed);
         count(&self.counters.rejected);
-        let next_at = connecting.next_at(true);
+        let next_at = connecting.state().next_at(true);
         if next_at.is_some() {
             self.open_ahead();
             connecting.demand.notify_one();
@@ -192,6 +205,7 @@ impl<M: Manager> Inner<M> {
             let failures = state.backoff.failures();
             state.backoff.on_success();
             state.patience.on_success();
+            state.recovery.on_success(now, self.exchange.limits().1);
             state.last_error = None;
             let change = self.with_breaker(&mut state, |breaker| breaker.on_success(now));
             (failures, change)
@@ -227,6 +241,7 @@ impl<M: Manager> Inner<M> {
             let mut state = self.connecting.state();
             state.backoff.on_failure(begun_at);
             state.patience.on_failure(now);
+            state.recovery.on_failure(begun_at);
             state.last_error = Some(Arc::clone(&error));
             let change = self.with_breaker(&mut state, |breaker| {
                 breaker.on_failure(attempt, severity == Severity::Permanent, now);

@@ -167,7 +167,8 @@ impl<M: Manager> Inner<M> {
                 return false;
             }
             let somebody_waits = was_asked || self.exchange.waiting().0 > 0;
-            let Some(at) = self.connecting.next_at(somebody_waits) else {
+            let (_, size) = self.exchange.limits();
+            let Some(at) = self.connecting.admit(somebody_waits, size, now) else {
                 return false;
             };
             if at <= now {

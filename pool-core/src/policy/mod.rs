@@ -6,5 +6,6 @@ pub(crate) mod breaker;
 pub(crate) mod codel;
 pub(crate) mod patience;
 pub(crate) mod random;
+pub(crate) mod recovery;
 pub(crate) mod scaler;
 pub(crate) mod upkeep;

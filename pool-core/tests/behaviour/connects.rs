@@ -78,6 +78,30 @@ async fn a_thousand_waiters_on_a_dead_server_make_no_storm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_an_outage_a_large_pool_fills_up_at_the_pace_set_for_it() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 200, 200).recovery_rate(50);
+    let pool = pool.max_connecting(64).connect().await.unwrap();
+    assert_eq!(mock.count(Step::Connect), 200, "opening it is not paced");
+
+    mock.always(Step::Connect, Act::Fail);
+    pool.retain(|_, _| false);
+    sleep(5 * SECOND).await;
+    mock.always(Step::Connect, Act::Succeed);
+    mock.until(|_| pool.stats().total > 1).await;
+    for (seconds, open) in [(1, 60), (2, 110)] {
+        sleep(SECOND).await;
+        let total = pool.stats().total;
+        assert!(
+            (open - 2..=open + 4).contains(&total),
+            "{total} open {seconds} s after the outage"
+        );
+    }
+    sleep(3 * SECOND).await;
+    assert_eq!(pool.stats().idle, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connect_that_hangs_or_panics_is_bounded_and_its_slot_is_free_again() {
     let mock = MockManager::new();
     mock.next(Step::Connect, [Act::Hang, Act::Panic]);
