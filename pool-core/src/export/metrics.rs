@@ -1,11 +1,14 @@
 //! Statistics for the facade [`metrics`], whatever recorder the application installs.
 //!
 //! The facade is told rather than asks: call [`record`] each few seconds, or before the recorder is
-//! read. Names and labels are those of [`prometheus`](super::prometheus). Its histograms are not
-//! told: the facade takes durations one by one, and a checkout is not to pay for that.
+//! read. Names and labels are those of [`prometheus`](super::prometheus). Durations are told by
+//! [`Durations`], which knows what it has told.
 
-use ::metrics::{Label, counter, describe_counter, describe_gauge, gauge};
+use ::metrics::{
+    Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
+use super::additions::Additions;
 use super::figures::{FIGURES, Figure, Read};
 use crate::registry::Pools;
 
@@ -15,7 +18,7 @@ pub fn describe() {
         match read {
             Read::Gauge(_) | Read::Gauges(..) => describe_gauge!(*name, *help),
             Read::Counter(_) | Read::Counters(..) => describe_counter!(*name, *help),
-            Read::Histogram(_) => {}
+            Read::Histogram(_) => describe_histogram!(*name, Unit::Seconds, *help),
         }
     }
 }
@@ -43,5 +46,58 @@ pub fn record(pools: &Pools) {
                 Read::Histogram(_) => {}
             }
         }
+    }
+}
+
+/// Tells the recorder durations, in seconds: of waits, uses, connects, validations and recycles.
+///
+/// A checkout pays nothing for it: what is told is what the pool's own histograms have gained since
+/// the last call, for each bucket ([`Buckets::BOUNDS`](crate::Buckets::BOUNDS)) as many
+/// durations within it as were measured, together as long as those. Make one for a registry and keep
+/// it.
+///
+/// ```
+/// use pool_core::{Pools, export::metrics::{self, Durations}};
+///
+/// let pools = Pools::new();
+/// metrics::describe();
+/// let mut durations = Durations::new(&pools);
+/// // then, each few seconds:
+/// metrics::record(&pools);
+/// durations.record();
+/// ```
+#[derive(Debug)]
+pub struct Durations {
+    pools: Pools,
+    told: Additions,
+}
+
+impl Durations {
+    /// For the pools of a registry; the first call of [`record`](Self::record) tells all durations
+    /// since the pools were made.
+    pub fn new(pools: &Pools) -> Self {
+        Self {
+            pools: pools.clone(),
+            told: Additions::default(),
+        }
+    }
+
+    /// Tells the durations that have come in since the last call.
+    pub fn record(&mut self) {
+        let durations = |read: &(&str, super::additions::Durations)| read.1;
+        let named: Vec<_> = FIGURES
+            .iter()
+            .filter_map(|figure| match figure.read {
+                Read::Histogram(read) => Some((figure.name, read)),
+                _ => None,
+            })
+            .collect();
+        let told = &mut self.told;
+        told.tell(&self.pools, &named, durations, |pool, (name, _), new| {
+            let histogram = histogram!(*name, vec![Label::new("pool", pool.to_owned())]);
+            for &(seconds, times) in new {
+                histogram.record_many(seconds, usize::try_from(times).unwrap_or(usize::MAX));
+            }
+        });
     }
 }

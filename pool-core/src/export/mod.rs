@@ -2,6 +2,8 @@
 //!
 //! Exporters read snapshots only: a checkout pays nothing for being watched.
 
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod additions;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
 mod figures;

@@ -8,19 +8,30 @@
 //! | `db.client.connection.max` | `max_size` |
 //! | `db.client.connection.pending_requests` | `waiting` |
 //! | `db.client.connection.timeouts` | `timed_out` |
+//! | `db.client.connection.create_time` | `connect` |
+//! | `db.client.connection.wait_time` | `wait`, of those that found nothing idle |
+//! | `db.client.connection.use_time` | `usage` |
 //!
-//! Each has the attribute `db.client.connection.pool.name`. The conventions' three histograms
-//! (`create_time`, `wait_time`, `use_time`) are not told: OpenTelemetry cannot read a histogram
-//! that somebody else has counted, and a checkout is not to pay for a second one. They are in
-//! [`prometheus`](super::prometheus).
+//! Each has the attribute `db.client.connection.pool.name`.
+//!
+//! A checkout pays nothing for it. OpenTelemetry cannot read a histogram that somebody else has
+//! counted, so at each collection durations are recorded that stand for those the pool has measured
+//! since the last: as many within each of [`Buckets::BOUNDS`](crate::Buckets::BOUNDS), and as
+//! long together. Of more than 100,000 in one collection a share is recorded, the same of each
+//! bucket but never none: then the quantiles still hold, while the count is too low
+//! ([`prometheus`](super::prometheus) always has it).
 //!
 //! [conventions]: https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Meter};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{AsyncInstrument, Histogram, Meter};
+
+use super::additions::{Additions, Durations};
 use crate::registry::Pools;
-use crate::stats::Stats;
+use crate::stats::{Buckets, Stats};
 
 const POOL: &str = "db.client.connection.pool.name";
 const STATE: &str = "db.client.connection.state";
@@ -60,6 +71,30 @@ const SIZES: [Size; 4] = [
     ),
 ];
 
+/// Name, description, and where it is read.
+type Time = (&'static str, &'static str, Durations);
+
+const TIMES: [Time; 3] = [
+    (
+        "db.client.connection.create_time",
+        "The time it took to create a new connection.",
+        |stats| &stats.connect,
+    ),
+    (
+        "db.client.connection.wait_time",
+        "The time it took to obtain an open connection from the pool.",
+        |stats| &stats.wait,
+    ),
+    (
+        "db.client.connection.use_time",
+        "The time between borrowing a connection and returning it to the pool.",
+        |stats| &stats.usage,
+    ),
+];
+
+/// So many durations of one kind are recorded in one collection, at most.
+const MOST_RECORDED: u64 = 100_000;
+
 /// Makes the instruments, which read the registry's pools whenever the meter collects.
 ///
 /// Pools that are added or removed later are told or no longer told. The registry lives as long as
@@ -91,12 +126,44 @@ pub fn observe(meter: &Meter, pools: &Pools) {
             .build();
     }
     let source = pools.clone();
+    let times = times(meter);
+    let told = Mutex::new(Additions::default());
     let _registered = meter
         .u64_observable_counter("db.client.connection.timeouts")
         .with_unit("{timeout}")
         .with_description("The number of connection timeouts that have occurred trying to obtain a connection from the pool.")
-        .with_callback(move |observer| tell(&source, observer, |stats| stats.timed_out))
+        .with_callback(move |observer| {
+            tell(&source, observer, |stats| stats.timed_out);
+            // Whatever is recorded by a callback is part of the same collection.
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.tell(&source, &times, |(_, read)| *read, |pool, (histogram, _), new| {
+                record(histogram, &[KeyValue::new(POOL, pool.to_owned())], new);
+            });
+        })
         .build();
+}
+
+fn times(meter: &Meter) -> Vec<(Histogram<f64>, Durations)> {
+    let instrument = |(name, description, read): Time| {
+        let bounds = Buckets::BOUNDS.iter().map(Duration::as_secs_f64);
+        let histogram = meter
+            .f64_histogram(name)
+            .with_unit("s")
+            .with_description(description)
+            .with_boundaries(bounds.collect());
+        (histogram.build(), read)
+    };
+    TIMES.into_iter().map(instrument).collect()
+}
+
+fn record(histogram: &Histogram<f64>, attributes: &[KeyValue], new: &[(f64, u64)]) {
+    let all: u64 = new.iter().map(|(_, times)| times).sum();
+    let share = all.div_ceil(MOST_RECORDED).max(1);
+    for &(seconds, times) in new {
+        for _ in 0..times.div_ceil(share) {
+            histogram.record(seconds, attributes);
+        }
+    }
 }
 
 fn tell<T>(pools: &Pools, observer: &dyn AsyncInstrument<T>, read: impl Fn(&Stats) -> T) {

@@ -24,17 +24,19 @@ use std::time::Duration;
 use pool_core::testing::{Act, MockManager, Step};
 use pool_core::{Pool, Pools};
 
-/// A registry with a pool that has served, leaked nothing and holds one of two connections, and one
+/// A registry with a pool that has served, one who waited among them, leaked nothing and holds one of two connections, and one
 /// whose database cannot be reached, under a name that needs escaping.
 async fn pools() -> (Pools, pool_core::PooledConnection<MockManager>) {
     let orders = Pool::builder(MockManager::new())
         .min_size(2)
-        .max_size(4)
+        .max_size(2)
         .connect()
         .await
         .unwrap();
-    drop(orders.get().await.unwrap());
-    let held = orders.get().await.unwrap();
+    let (first, held) = (orders.get().await.unwrap(), orders.get().await.unwrap());
+    let (waited, ()) = tokio::join!(orders.get(), async { drop(first) });
+    drop(waited.unwrap());
+    orders.resize(2, 4).unwrap();
 
     let mock = MockManager::new();
     mock.always(Step::Connect, Act::Fail);

@@ -8,6 +8,8 @@ use opentelemetry_sdk::metrics::data::{
 };
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 
+use pool_core::Buckets;
+
 use crate::pools;
 
 /// The values of the pool `orders`, by metric and state, with the unit.
@@ -39,8 +41,32 @@ fn of_orders(metric: &Metric) -> Vec<(String, i64)> {
                 })
                 .collect()
         }
+        AggregatedMetrics::F64(MetricData::Histogram(durations)) => {
+            let points = durations.data_points();
+            points
+                .filter_map(|point| {
+                    let count = i64::try_from(point.count()).unwrap();
+                    let upto: Vec<_> = point.bounds().collect();
+                    assert_eq!(upto, Buckets::BOUNDS.map(|bound| bound.as_secs_f64()));
+                    name(point.attributes().cloned().collect(), count)
+                })
+                .collect()
+        }
         other => panic!("{other:?}"),
     }
+}
+
+/// How long the durations of the pool `orders` took together, by metric.
+fn sum_of_orders(metric: &Metric) -> Option<(String, f64)> {
+    let AggregatedMetrics::F64(MetricData::Histogram(durations)) = metric.data() else {
+        return None;
+    };
+    let mut points = durations.data_points();
+    let of_orders = points.find(|point| {
+        let mut attributes = point.attributes();
+        attributes.any(|pair| pair.value.as_str() == "orders")
+    })?;
+    Some((metric.name().to_owned(), of_orders.sum()))
 }
 
 #[tokio::test]
@@ -51,13 +77,16 @@ async fn an_sdk_collects_the_names_units_and_values_of_the_conventions() {
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
     pool_core::export::opentelemetry::observe(&provider.meter("test"), &pools);
 
+    // The second collection adds nothing: nothing has happened in between.
+    provider.force_flush().unwrap();
     provider.force_flush().unwrap();
     let told = told.get_finished_metrics().unwrap();
-    let scopes = told.iter().flat_map(ResourceMetrics::scope_metrics);
-    let values: BTreeMap<_, _> = scopes
-        .flat_map(ScopeMetrics::metrics)
-        .flat_map(of_orders)
-        .collect();
+    let scopes = told
+        .last()
+        .into_iter()
+        .flat_map(ResourceMetrics::scope_metrics);
+    let metrics: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).collect();
+    let values: BTreeMap<_, _> = metrics.iter().copied().flat_map(of_orders).collect();
     let values: Vec<_> = values
         .iter()
         .map(|(name, value)| (name.as_str(), *value))
@@ -67,12 +96,29 @@ async fn an_sdk_collects_the_names_units_and_values_of_the_conventions() {
         [
             ("db.client.connection.count idle{connection}", 1),
             ("db.client.connection.count used{connection}", 1),
+            ("db.client.connection.create_time s", 2),
             ("db.client.connection.idle.max {connection}", 4),
             ("db.client.connection.idle.min {connection}", 2),
             ("db.client.connection.max {connection}", 4),
             ("db.client.connection.pending_requests {request}", 0),
             ("db.client.connection.timeouts {timeout}", 0),
+            ("db.client.connection.use_time s", 2),
+            ("db.client.connection.wait_time s", 1),
         ]
     );
+    let stats = pools.get("orders").unwrap().stats();
+    let sums: BTreeMap<_, _> = metrics.into_iter().filter_map(sum_of_orders).collect();
+    for (name, measured) in [
+        ("create_time", stats.connect.buckets.sum),
+        ("use_time", stats.usage.buckets.sum),
+        ("wait_time", stats.wait.buckets.sum),
+    ] {
+        let told = sums[&format!("db.client.connection.{name}")];
+        let measured = measured.as_secs_f64();
+        assert!(
+            (told - measured).abs() <= measured / 1e6,
+            "{name}: {told} for {measured}"
+        );
+    }
     drop(held);
 }

@@ -18,7 +18,7 @@ async fn a_page_tells_each_pool_apart_and_agrees_with_its_statistics() {
     for line in [
         "# HELP db_pool_acquired_total Checkouts served.",
         "# TYPE db_pool_acquired_total counter",
-        "db_pool_acquired_total{pool=\"orders\"} 2",
+        "db_pool_acquired_total{pool=\"orders\"} 3",
         "db_pool_connections{pool=\"orders\",state=\"active\"} 1",
         "db_pool_connections{pool=\"orders\",state=\"idle\"} 1",
         "db_pool_utilisation_ratio{pool=\"orders\"} 0.25",

@@ -21,7 +21,7 @@ async fn a_real_prometheus_reads_the_values_and_the_types() {
     let (server, _running) = start(page).await;
 
     let acquired = until_told(server, "db_pool_acquired_total", "orders").await;
-    assert_eq!(acquired, "2");
+    assert_eq!(acquired, "3");
     for (query, told) in [
         ("db_pool_connections%7Bstate=%22active%22%7D", "1"),
         ("db_pool_utilisation_ratio", "0.25"),
