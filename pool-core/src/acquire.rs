@@ -1,7 +1,6 @@
 //! The checkout: the fast way when something is idle, and waiting when nothing is.
 
 use std::future::Future;
-use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -9,20 +8,15 @@ use std::time::Duration;
 
 use crate::error::{Error, Stage};
 use crate::guard::PooledConnection;
+use crate::inner::Inner;
 use crate::inner::bounded::{Failure, caught_now};
 use crate::inner::care::{Care, Tended, Tending};
 use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
-use crate::inner::exchange::{Arrival, Joined};
-use crate::inner::sync::thread_number;
 use crate::inner::waiters::Turn;
-use crate::inner::{Inner, between};
 use crate::manager::{Condition, Manager};
-use crate::stats::{CloseReason, count};
-use crate::waiting::{Due, Waited, Waiting};
-
-/// Where in the user's code a checkout was made.
-pub(crate) type Site = &'static Location<'static>;
+use crate::stats::CloseReason;
+use crate::waiting::{Patience, Site, Waiting, timed_out};
 
 /// What a look at the idle set has given.
 pub(crate) enum Look<M: Manager> {
@@ -121,21 +115,6 @@ pub(crate) fn wait<M: Manager>(
     patience.serve(first)
 }
 
-/// Where a checkout that joins the queue finds itself.
-enum Place<'a, M: Manager> {
-    Served(Box<Entry<M>>),
-    InLine(Waiting<'a, M>),
-}
-
-/// One checkout that waits.
-struct Patience<'a, M: Manager> {
-    inner: &'a Arc<Inner<M>>,
-    began: Nanos,
-    /// One for all stages; [`Nanos::MAX`] for none.
-    deadline: Nanos,
-    site: Site,
-}
-
 impl<M: Manager> Patience<'_, M> {
     #[expect(
         clippy::manual_async_fn,
@@ -143,10 +122,9 @@ impl<M: Manager> Patience<'_, M> {
     )]
     fn serve(
         self,
-        look: Look<M>,
+        mut look: Look<M>,
     ) -> impl Future<Output = Result<PooledConnection<M>, Error<M::Error>>> + Send {
         async move {
-            let mut look = look;
             let (inner, site) = (self.inner, self.site);
             let mut failures = 0;
             let mut turn = None;
@@ -158,7 +136,10 @@ impl<M: Manager> Patience<'_, M> {
                     }
                     Look::Unready(entry, fitness) => (entry, fitness),
                     Look::Nothing => {
-                        let mut entry = self.stand_in_line(&mut turn).await?;
+                        if let Some(error) = inner.forbids_waiting() {
+                            return Err(error);
+                        }
+                        let mut entry = Waiting::new(&self, &mut turn).await?;
                         let now = inner.dial.clock.exact();
                         let brand_new = entry.slot.record.is_brand_new(now);
                         match inner.fitness(&mut entry, now) {
@@ -199,81 +180,6 @@ impl<M: Manager> Patience<'_, M> {
         }
     }
 
-    /// Waits for a connection; `turn` is that of an earlier wait of this checkout, if any.
-    async fn stand_in_line(
-        &self,
-        turn: &mut Option<Turn>,
-    ) -> Result<Box<Entry<M>>, Error<M::Error>> {
-        if let Some(error) = self.inner.forbids_waiting() {
-            return Err(error);
-        }
-        loop {
-            let waiting = match self.join(turn)? {
-                Place::Served(entry) => return Ok(entry),
-                Place::InLine(waiting) => waiting,
-            };
-            match waiting.await {
-                Waited::Served(entry) => return Ok(entry),
-                Waited::TimedOut => return Err(self.timed_out(Stage::Wait)),
-                Waited::Shed => return Err(self.shed()),
-                // Closed, or connects fail: joining again tells which, if it still is so.
-                Waited::Dismissed => {}
-            }
-        }
-    }
-
-    /// Joins the queue, unless something is idle after all.
-    fn join(&self, turn: &mut Option<Turn>) -> Result<Place<'_, M>, Error<M::Error>> {
-        let inner = self.inner;
-        if let Some(refusal) = inner.refusal() {
-            return Err(refusal);
-        }
-        let due = Due {
-            deadline: self.deadline,
-            slow_at: inner.slow_at(self.began),
-            began: self.began,
-            site: self.site,
-        };
-        let alarm_at = inner.alarm_for(due.first(), self.began);
-        let outlook = inner.outlook();
-        let arrival = Arrival {
-            turn: *turn,
-            since: self.began,
-            alarm_at,
-            outlook,
-        };
-        let stay = match inner.exchange.join(arrival, inner.config.max_waiting) {
-            Joined::Served(entry) => return Ok(Place::Served(entry)),
-            Joined::Closed => return Err(Error::Closed),
-            Joined::Paused => return Err(Error::Paused),
-            Joined::Full => {
-                count(&inner.counters.refused);
-                return Err(Error::Overloaded {
-                    snapshot: inner.snapshot(),
-                });
-            }
-            Joined::Waiting {
-                stay,
-                connects,
-                holds_back,
-            } => {
-                *turn = Some(stay.turn());
-                inner.begin_connects(connects);
-                if let Some(outlook) = outlook.filter(|_| holds_back) {
-                    inner.look_again(outlook);
-                }
-                stay
-            }
-        };
-        let alarm_is_set = inner.alarm_is_set(alarm_at);
-        if inner.dial.clock.coarse().is_none() {
-            inner.host.call.notify_one();
-        }
-        inner.note_active();
-        inner.connecting.on_demand();
-        Ok(Place::InLine(Waiting::new(inner, stay, due, alarm_is_set)))
-    }
-
     async fn tend(&self, entry: Box<Entry<M>>, care: Care) -> Result<Tended<M>, Error<M::Error>> {
         let tending = Tending::new(entry, care);
         if self.deadline == Nanos::MAX {
@@ -289,46 +195,6 @@ impl<M: Manager> Patience<'_, M> {
         self.record(now);
         let tick = self.inner.dial.clock.coarse().unwrap_or(now);
         self.inner.hand_out(entry, tick, site)
-    }
-
-    fn record(&self, now: Nanos) {
-        let waits = self.inner.counters.wait.of(thread_number());
-        waits.record(between(self.began, now));
-    }
-
-    #[cold]
-    fn shed(&self) -> Error<M::Error> {
-        let inner = self.inner;
-        Error::Shed {
-            waited: between(self.began, inner.dial.clock.exact()),
-            snapshot: inner.snapshot(),
-        }
-    }
-
-    #[cold]
-    fn timed_out(&self, stage: Stage) -> Error<M::Error> {
-        timed_out(
-            self.inner,
-            stage,
-            between(self.began, self.inner.dial.clock.exact()),
-        )
-    }
-}
-
-#[cold]
-fn timed_out<M: Manager>(inner: &Inner<M>, stage: Stage, waited: Duration) -> Error<M::Error> {
-    count(&inner.counters.timed_out);
-    let snapshot = inner.snapshot();
-    let there_was_room = snapshot.total - snapshot.opening < snapshot.max_size;
-    let stage = match stage {
-        Stage::Wait if there_was_room => Stage::Connect,
-        other => other,
-    };
-    tracing::debug!(pool = %inner.name, ?waited, %stage, %snapshot, "checkout timed out");
-    Error::Timeout {
-        stage,
-        waited,
-        snapshot,
     }
 }
 

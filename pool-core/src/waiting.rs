@@ -7,55 +7,98 @@
 //! blocks it) sets one at once.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::fence;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::time::{Sleep, sleep_until};
 
-use crate::acquire::Site;
-use crate::inner::Inner;
+use crate::error::{Error, Stage};
 use crate::inner::clock::Nanos;
 use crate::inner::entry::Entry;
-use crate::inner::exchange::Stay;
-use crate::inner::waiters::Sight;
+use crate::inner::exchange::{Arrival, Joined, Stay};
+use crate::inner::sync::thread_number;
+use crate::inner::waiters::{Sight, Turn};
+use crate::inner::{Inner, between};
 use crate::manager::Manager;
+use crate::stats::count;
 
-/// How a wait ended.
-pub(crate) enum Waited<M: Manager> {
-    Served(Box<Entry<M>>),
-    TimedOut,
-    /// The queue does not drain.
-    Shed,
-    /// The pool was closed.
-    Dismissed,
-}
+/// Where in the user's code a checkout was made.
+pub(crate) type Site = &'static Location<'static>;
 
-/// What a wait comes to in time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
-    /// When it ends unserved; [`Nanos::MAX`] for never.
-    pub(crate) deadline: Nanos,
-    /// When it is reported as slow; [`Nanos::MAX`] for never.
-    pub(crate) slow_at: Nanos,
+/// One checkout that waits, whatever for.
+pub(crate) struct Patience<'a, M: Manager> {
+    pub(crate) inner: &'a Arc<Inner<M>>,
     pub(crate) began: Nanos,
+    /// One for all stages; [`Nanos::MAX`] for none.
+    pub(crate) deadline: Nanos,
     pub(crate) site: Site,
 }
 
-impl Due {
-    pub(crate) fn first(&self) -> Nanos {
-        self.deadline.min(self.slow_at)
+/// What a wait in the queue ends with.
+type Served<M> = Result<Box<Entry<M>>, Error<<M as Manager>::Error>>;
+
+/// A wait in the queue, which it joins when it is first polled; dropped, it passes on what was meant
+/// for it.
+pub(crate) struct Waiting<'a, M: Manager> {
+    patience: &'a Patience<'a, M>,
+    /// That of an earlier wait of this checkout, if any.
+    turn: &'a mut Option<Turn>,
+    /// `None` before the first poll and after the last.
+    stay: Option<Stay<Entry<M>>>,
+    /// When the wait is reported as slow; [`Nanos::MAX`] for never.
+    slow_at: Nanos,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<M: Manager> Patience<'_, M> {
+    /// It has been served.
+    pub(crate) fn record(&self, now: Nanos) {
+        let waits = self.inner.counters.wait.of(thread_number());
+        waits.record(between(self.began, now));
+    }
+
+    #[cold]
+    pub(crate) fn timed_out(&self, stage: Stage) -> Error<M::Error> {
+        timed_out(self.inner, stage, self.waited())
+    }
+
+    #[cold]
+    fn shed(&self) -> Error<M::Error> {
+        Error::Shed {
+            waited: self.waited(),
+            snapshot: self.inner.snapshot(),
+        }
+    }
+
+    fn waited(&self) -> Duration {
+        between(self.began, self.inner.dial.clock.exact())
     }
 }
 
-/// A stay in the queue; dropped, it passes on what was meant for it.
-pub(crate) struct Waiting<'a, M: Manager> {
-    inner: &'a Arc<Inner<M>>,
-    stay: Option<Stay<Entry<M>>>,
-    due: Due,
-    timer: Option<Pin<Box<Sleep>>>,
+#[cold]
+pub(crate) fn timed_out<M: Manager>(
+    inner: &Inner<M>,
+    stage: Stage,
+    waited: Duration,
+) -> Error<M::Error> {
+    count(&inner.counters.timed_out);
+    let snapshot = inner.snapshot();
+    let there_was_room = snapshot.total - snapshot.opening < snapshot.max_size;
+    let stage = match stage {
+        Stage::Wait if there_was_room => Stage::Connect,
+        other => other,
+    };
+    tracing::debug!(pool = %inner.name, ?waited, %stage, %snapshot, "checkout timed out");
+    Error::Timeout {
+        stage,
+        waited,
+        snapshot,
+    }
 }
 
 impl<M: Manager> Inner<M> {
@@ -90,44 +133,89 @@ impl<M: Manager> Inner<M> {
 }
 
 impl<'a, M: Manager> Waiting<'a, M> {
-    /// Waits until the deadline, with a timer unless the alarm is set.
-    pub(crate) fn new(
-        inner: &'a Arc<Inner<M>>,
-        stay: Stay<Entry<M>>,
-        due: Due,
-        alarm_is_set: bool,
-    ) -> Self {
-        let mut waiting = Self {
-            inner,
-            stay: Some(stay),
-            due,
+    pub(crate) fn new(patience: &'a Patience<'a, M>, turn: &'a mut Option<Turn>) -> Self {
+        Self {
+            slow_at: patience.inner.slow_at(patience.began),
+            patience,
+            turn,
+            stay: None,
             timer: None,
-        };
-        if !alarm_is_set {
-            waiting.set_timer();
         }
-        waiting
+    }
+
+    /// Joins the queue, unless something is idle after all.
+    fn join(&mut self, waker: &Waker) -> Result<Option<Box<Entry<M>>>, Error<M::Error>> {
+        let Patience { inner, began, .. } = *self.patience;
+        if let Some(refusal) = inner.refusal() {
+            return Err(refusal);
+        }
+        let alarm_at = inner.alarm_for(self.due(), began);
+        let outlook = inner.outlook();
+        let arrival = Arrival {
+            turn: *self.turn,
+            since: began,
+            alarm_at,
+            outlook,
+        };
+        let max_waiting = inner.config.max_waiting;
+        let (stay, connects, holds_back) = match inner.exchange.join(arrival, max_waiting, waker) {
+            Joined::Served(entry) => return Ok(Some(entry)),
+            Joined::Closed => return Err(Error::Closed),
+            Joined::Paused => return Err(Error::Paused),
+            Joined::Full => {
+                count(&inner.counters.refused);
+                return Err(Error::Overloaded {
+                    snapshot: inner.snapshot(),
+                });
+            }
+            Joined::Waiting {
+                stay,
+                connects,
+                holds_back,
+            } => (stay, connects, holds_back),
+        };
+        *self.turn = Some(stay.turn());
+        self.stay = Some(stay);
+        inner.begin_connects(connects);
+        if let Some(outlook) = outlook.filter(|_| holds_back) {
+            inner.look_again(outlook);
+        }
+        if !inner.alarm_is_set(alarm_at) {
+            self.set_timer();
+        }
+        if inner.dial.clock.coarse().is_none() {
+            inner.host.call.notify_one();
+        }
+        inner.note_active();
+        inner.connecting.on_demand();
+        Ok(None)
+    }
+
+    /// What it comes to first.
+    fn due(&self) -> Nanos {
+        self.patience.deadline.min(self.slow_at)
     }
 
     fn set_timer(&mut self) {
-        let at = self.due.first();
+        let at = self.due();
         if at != Nanos::MAX && self.timer.is_none() {
-            let at = self.inner.dial.clock.instant(at);
+            let at = self.patience.inner.dial.clock.instant(at);
             self.timer = Some(Box::pin(sleep_until(at)));
         }
     }
 
     /// The time for which the timer was set has come; false when the wait goes on.
     fn is_over(&mut self) -> bool {
-        let Due {
-            deadline,
-            slow_at,
+        let Patience {
+            inner,
             began,
+            deadline,
             site,
-        } = self.due;
+        } = *self.patience;
+        let slow_at = self.slow_at;
         if slow_at < deadline {
-            self.inner.report_slow(began, site);
-            self.due.slow_at = Nanos::MAX;
+            inner.report_slow(began, site);
+            self.slow_at = Nanos::MAX;
             self.timer = None;
             self.set_timer();
         }
@@ -136,36 +224,37 @@ impl<'a, M: Manager> Waiting<'a, M> {
 }
 
 impl<M: Manager> Future for Waiting<'_, M> {
-    type Output = Waited<M>;
+    type Output = Served<M>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<M>> {
-        let stay = self.stay.as_ref().expect("not polled again when ready");
-        // Whoever is served or dismissed is no longer in the queue.
-        match stay.poll(cx) {
-            Sight::Served(entry) => {
-                self.stay = None;
-                return Poll::Ready(Waited::Served(entry));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Served<M>> {
+        let inner = self.patience.inner;
+        let sight = self.stay.as_ref().map(|stay| inner.exchange.look(stay, cx));
+        if !matches!(sight, Some(Sight::Rung | Sight::Nothing)) {
+            // Whoever is served or dismissed is no longer in the queue.
+            self.stay = None;
+        }
+        match sight {
+            Some(Sight::Served(entry)) => return Poll::Ready(Ok(entry)),
+            Some(Sight::Shed) => return Poll::Ready(Err(self.patience.shed())),
+            // Dismissed because the pool is closed or connects fail: joining again tells which, if
+            // it still is so.
+            None | Some(Sight::Dismissed) => {
+                if let Some(served) = self.join(cx.waker()).transpose() {
+                    return Poll::Ready(served);
+                }
             }
-            Sight::Dismissed => {
-                self.stay = None;
-                return Poll::Ready(Waited::Dismissed);
-            }
-            Sight::Shed => {
-                self.stay = None;
-                return Poll::Ready(Waited::Shed);
-            }
-            Sight::Rung => {
+            Some(Sight::Rung) => {
                 // The alarm, or a task the pool relied on is gone with its runtime.
                 self.set_timer();
-                self.inner.attend();
-                self.inner.replenish();
+                inner.attend();
+                inner.replenish();
             }
-            Sight::Nothing => {}
+            Some(Sight::Nothing) => {}
         }
         while let Some(timer) = &mut self.timer {
             ready!(timer.as_mut().poll(cx));
             if self.is_over() {
-                return Poll::Ready(Waited::TimedOut);
+                return Poll::Ready(Err(self.patience.timed_out(Stage::Wait)));
             }
         }
         Poll::Pending
@@ -175,7 +264,7 @@ impl<M: Manager> Future for Waiting<'_, M> {
 impl<M: Manager> Drop for Waiting<'_, M> {
     fn drop(&mut self) {
         if let Some(stay) = self.stay.take() {
-            if let Err(refused) = self.inner.exchange.leave(stay) {
+            if let Err(refused) = self.patience.inner.exchange.leave(stay) {
                 Inner::close_refused(refused);
             }
         }

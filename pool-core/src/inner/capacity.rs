@@ -104,8 +104,11 @@ impl Capacity {
         let planned = wanted
             .min(self.room().saturating_sub(self.total))
             .min(at_once.saturating_sub(self.opening));
-        self.total += planned;
-        self.opening += planned;
+        // While nothing is planned nothing is written, and no other core has to read this again.
+        if planned > 0 {
+            self.total += planned;
+            self.opening += planned;
+        }
         planned
     }
 

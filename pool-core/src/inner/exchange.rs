@@ -20,7 +20,7 @@
 //!
 //! The module is generic over what is exchanged, and knows neither managers nor runtimes.
 
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use crossbeam_utils::CachePadded;
 
@@ -28,17 +28,25 @@ use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::idle::{Homing, Settled, Shards, Taken};
 use super::pace::Outlook;
-use super::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, lock};
+use super::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, lock, pause};
 pub(crate) use super::waiters::Arrival;
-use super::waiters::{Place, Queue, Sight, Ticket, Turn};
+use super::waiters::{Queue, Sight, Ticket, Turn, Waiter};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The idle set, the queue, and the capacity they share.
 pub(crate) struct Exchange<T> {
     pub(crate) shards: Shards<T>,
-    line: CachePadded<Mutex<Line<T>>>,
-    tally: CachePadded<Tally>,
+    counter: CachePadded<Counter<T>>,
+    terms: Terms,
+}
+
+/// What every stay in the queue writes, side by side: the fewer lines of the cache go from core to
+/// core with the lock, the shorter it is held.
+#[repr(C)]
+struct Counter<T> {
+    tally: Tally,
+    line: Mutex<Line<T>>,
 }
 
 /// Figures for readers without the lock; written under it.
@@ -47,6 +55,10 @@ struct Tally {
     peak_waiting: AtomicUsize,
     /// Since when the first in the queue has waited; `Nanos::MAX` for nobody.
     oldest_since: AtomicU64,
+}
+
+/// What hardly ever changes, for readers without the lock; written under it.
+struct Terms {
     min: AtomicUsize,
     max: AtomicUsize,
     is_paused: AtomicBool,
@@ -62,15 +74,16 @@ pub enum WhilePaused {
     Fail,
 }
 
-/// What the lock guards.
+/// What the lock guards; first what changes with every stay.
+#[repr(C)]
 pub(crate) struct Line<T> {
     queue: Queue<T>,
-    pub(crate) capacity: Capacity,
     closed: bool,
     plugged: bool,
     paused: Option<WhilePaused>,
     /// What is kept while the pool is paused, each item in a berth as if for a waiter.
     kept: Vec<Arc<Ticket<T>>>,
+    pub(crate) capacity: Capacity,
 }
 
 impl<T> Line<T> {
@@ -137,18 +150,13 @@ pub(crate) type Refused<T> = (Box<T>, Refusal);
 /// A stay in the queue. It must be ended with [`Exchange::leave`].
 pub(crate) struct Stay<T> {
     ticket: Arc<Ticket<T>>,
-    place: Place,
+    turn: Turn,
 }
 
 impl<T> Stay<T> {
     /// To come back with, should what one is served be unusable.
     pub(crate) fn turn(&self) -> Turn {
-        self.place.turn
-    }
-
-    /// What there is; the task is woken when there is more.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Sight<T> {
-        self.ticket.poll(cx)
+        self.turn
     }
 }
 
@@ -158,22 +166,25 @@ impl<T: Member> Exchange<T> {
             waiting: AtomicUsize::new(0),
             peak_waiting: AtomicUsize::new(0),
             oldest_since: AtomicU64::new(Nanos::MAX),
+        };
+        let terms = Terms {
             min: AtomicUsize::new(capacity.min),
             max: AtomicUsize::new(capacity.max),
             is_paused: AtomicBool::new(false),
         };
         let line = Line {
             queue: Queue::new(),
-            capacity,
             closed: false,
             plugged: false,
             paused: None,
             kept: Vec::new(),
+            capacity,
         };
+        let line = Mutex::new(line);
         Self {
             shards,
-            line: CachePadded::new(Mutex::new(line)),
-            tally: CachePadded::new(tally),
+            counter: CachePadded::new(Counter { tally, line }),
+            terms,
         }
     }
 
@@ -204,7 +215,7 @@ impl<T: Member> Exchange<T> {
     ) -> Result<(), Refused<T>> {
         enum Next<T> {
             Refuse(Refusal),
-            Serve(Arc<Ticket<T>>),
+            Serve(Waiter<T>),
             Keep(Arc<Ticket<T>>),
             Settle,
         }
@@ -223,19 +234,19 @@ impl<T: Member> Exchange<T> {
                     let ticket = Arc::new(Ticket::new());
                     line.kept.push(Arc::clone(&ticket));
                     Next::Keep(ticket)
-                } else if let Some(ticket) = line.queue.call() {
+                } else if let Some(waiter) = line.queue.call() {
                     exchange.balance(&mut line);
-                    Next::Serve(ticket)
+                    Next::Serve(waiter)
                 } else {
                     Next::Settle
                 }
             };
-            // The item is laid in without the lock: the ticket was ours alone once it was called.
+            // The item is laid in without the lock: the waiter was ours alone once it was called.
             match next {
                 Next::Refuse(refusal) => return Err((item, refusal)),
-                Next::Serve(ticket) => {
+                Next::Serve(waiter) => {
                     item.on_hand_over();
-                    match ticket.serve(item) {
+                    match waiter.serve(item) {
                         Ok(()) => return Ok(()),
                         Err(unserved) => {
                             unserved.on_left_over();
@@ -243,7 +254,7 @@ impl<T: Member> Exchange<T> {
                         }
                     }
                 }
-                Next::Keep(ticket) => match ticket.serve(item) {
+                Next::Keep(ticket) => match ticket.lay_in(item) {
                     Ok(()) => return Ok(()),
                     Err(unkept) => item = unkept,
                 },
@@ -257,9 +268,15 @@ impl<T: Member> Exchange<T> {
 
     /// Joins the queue, unless something is idle after all; [`ring`](Self::ring) wakes the waiter
     /// at its alarm. Who has had a turn stands where it did, however full the queue is.
-    pub(crate) fn join(&self, arrival: Arrival, max_waiting: Option<usize>) -> Joined<T> {
+    pub(crate) fn join(
+        &self,
+        arrival: Arrival,
+        max_waiting: Option<usize>,
+        waker: &Waker,
+    ) -> Joined<T> {
         // Hardly any is made in vain, and nobody waits for its memory.
         let ticket = Arc::new(Ticket::new());
+        let waiter = Waiter::new(Arc::clone(&ticket), waker.clone());
         let mut line = self.lock();
         if line.closed {
             return Joined::Closed;
@@ -277,32 +294,60 @@ impl<T: Member> Exchange<T> {
             self.balance(&mut line);
             return Joined::Full;
         }
-        let place = line.queue.join(Arc::clone(&ticket), arrival);
+        let turn = line.queue.join(waiter, arrival);
         let waiting = line.queue.len();
         self.tell_waiting(&line);
         // Written with the lock held only.
-        if waiting > self.tally.peak_waiting.load(Relaxed) {
-            self.tally.peak_waiting.store(waiting, Relaxed);
+        let peak = &self.counter.tally.peak_waiting;
+        if waiting > peak.load(Relaxed) {
+            peak.store(waiting, Relaxed);
         }
         line.restrain(arrival.outlook);
         let connects = line.capacity.plan(waiting);
         Joined::Waiting {
-            stay: Stay { ticket, place },
+            stay: Stay { ticket, turn },
             connects,
             holds_back: line.capacity.restraint.is_some(),
         }
     }
 
+    /// What there is for a stay in the queue; the task is woken when there is more.
+    pub(crate) fn look(&self, stay: &Stay<T>, cx: &Context<'_>) -> Sight<T> {
+        let Stay { ticket, turn } = stay;
+        match ticket.look() {
+            Sight::Nothing => {}
+            seen => return seen,
+        }
+        let mut waker = cx.waker().clone();
+        let is_queued = self.lock().queue.replace_waker(*turn, ticket, &mut waker);
+        if is_queued {
+            return if ticket.has_rung() {
+                Sight::Rung
+            } else {
+                Sight::Nothing
+            };
+        }
+        // It has been called, and whoever called it may wake the task that looked before.
+        let seen = ticket.look();
+        if matches!(seen, Sight::Nothing) {
+            pause();
+            cx.waker().wake_by_ref();
+        }
+        seen
+    }
+
     /// Ends a stay in the queue, served or not; an item that was laid in unseen is passed on.
     pub(crate) fn leave(&self, stay: Stay<T>) -> Result<(), Refused<T>> {
-        let Stay { ticket, place } = stay;
+        let Stay { ticket, turn } = stay;
         let laid_in = ticket.leave();
-        {
+        let _left = {
             let mut line = self.lock();
-            if line.queue.remove(place) {
+            let left = line.queue.remove(turn, &ticket);
+            if left.is_some() {
                 self.balance(&mut line);
             }
-        }
+            left
+        };
         laid_in.map_or(Ok(()), |item| {
             item.on_left_over();
             Self::release(item)
@@ -328,8 +373,8 @@ impl<T: Member> Exchange<T> {
             self.tell_waiting(&line);
             (drained, dismissed)
         };
-        for ticket in dismissed {
-            ticket.dismiss();
+        for waiter in dismissed {
+            waiter.dismiss();
         }
         Some(drained)
     }
@@ -343,12 +388,12 @@ impl<T: Member> Exchange<T> {
                 return false;
             }
             line.paused = Some(meanwhile);
-            self.tally.is_paused.store(true, Relaxed);
+            self.terms.is_paused.store(true, Relaxed);
             line.plugged = true;
             line.capacity.frozen = true;
             for item in self.shards.plug_and_drain() {
                 let ticket = Arc::new(Ticket::new());
-                if ticket.serve(item).is_ok() {
+                if ticket.lay_in(item).is_ok() {
                     line.kept.push(ticket);
                 }
             }
@@ -361,8 +406,8 @@ impl<T: Member> Exchange<T> {
                 }
             }
         };
-        for ticket in dismissed {
-            ticket.dismiss();
+        for waiter in dismissed {
+            waiter.dismiss();
         }
         true
     }
@@ -376,7 +421,7 @@ impl<T: Member> Exchange<T> {
             if line.closed || line.paused.take().is_none() {
                 return (Vec::new(), 0);
             }
-            self.tally.is_paused.store(false, Relaxed);
+            self.terms.is_paused.store(false, Relaxed);
             line.capacity.frozen = false;
             let kept = std::mem::take(&mut line.kept);
             self.balance(&mut line);
@@ -391,7 +436,7 @@ impl<T: Member> Exchange<T> {
     }
 
     pub(crate) fn is_paused(&self) -> bool {
-        self.tally.is_paused.load(Relaxed)
+        self.terms.is_paused.load(Relaxed)
     }
 
     /// Changes the capacity; what is idle beyond it is taken out and counts as closing, and so
@@ -400,8 +445,8 @@ impl<T: Member> Exchange<T> {
     pub(crate) fn resize(&self, change: impl FnOnce(&mut Capacity)) -> (Vec<Box<T>>, usize) {
         let mut line = self.lock();
         change(&mut line.capacity);
-        self.tally.min.store(line.capacity.min, Relaxed);
-        self.tally.max.store(line.capacity.max, Relaxed);
+        self.terms.min.store(line.capacity.min, Relaxed);
+        self.terms.max.store(line.capacity.max, Relaxed);
         let mut surplus = Vec::new();
         if !line.closed && line.queue.is_empty() && line.paused.is_none() {
             let too_many = line.capacity.surplus();
@@ -449,8 +494,8 @@ impl<T: Member> Exchange<T> {
             self.balance(&mut line);
             dismissed
         };
-        for ticket in dismissed {
-            ticket.dismiss();
+        for waiter in dismissed {
+            waiter.dismiss();
         }
     }
 
@@ -465,15 +510,16 @@ impl<T: Member> Exchange<T> {
             self.balance(&mut line);
             shed
         };
-        for ticket in &shed {
-            ticket.shed();
+        let many = shed.len();
+        for waiter in shed {
+            waiter.shed();
         }
-        shed.len()
+        many
     }
 
     /// Since when the first in the queue has waited, if anybody has.
     pub(crate) fn oldest_since(&self) -> Option<Nanos> {
-        let since = self.tally.oldest_since.load(Relaxed);
+        let since = self.counter.tally.oldest_since.load(Relaxed);
         (since != Nanos::MAX).then_some(since)
     }
 
@@ -521,7 +567,7 @@ impl<T: Member> Exchange<T> {
 
     /// The minimum and the maximum.
     pub(crate) fn limits(&self) -> (usize, usize) {
-        (self.tally.min.load(Relaxed), self.tally.max.load(Relaxed))
+        (self.terms.min.load(Relaxed), self.terms.max.load(Relaxed))
     }
 
     /// Gives the slot of a connect back that came to nothing, and lets those who wait look for
@@ -546,35 +592,35 @@ impl<T: Member> Exchange<T> {
     /// Wakes those whose alarm is due until `until`.
     pub(crate) fn ring(&self, until: Nanos) {
         let due = self.lock().queue.take_alarms(until);
-        for ticket in due {
-            ticket.wake();
+        for waker in due {
+            waker.wake();
         }
     }
 
     /// Lets everybody in the queue look again.
     pub(crate) fn wake_all(&self) {
-        let tickets: Vec<_> = self.lock().queue.iter().map(Arc::clone).collect();
-        for ticket in tickets {
-            ticket.wake();
+        let all = self.lock().queue.ring_all();
+        for waker in all {
+            waker.wake();
         }
     }
 
     /// How many wait now, and how many have at most.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         (
-            self.tally.waiting.load(Relaxed),
-            self.tally.peak_waiting.load(Relaxed),
+            self.counter.tally.waiting.load(Relaxed),
+            self.counter.tally.peak_waiting.load(Relaxed),
         )
     }
 
     fn lock(&self) -> MutexGuard<'_, Line<T>> {
-        lock(&self.line)
+        lock(&self.counter.line)
     }
 
     fn tell_waiting(&self, line: &Line<T>) {
-        self.tally.waiting.store(line.queue.len(), Relaxed);
+        self.counter.tally.waiting.store(line.queue.len(), Relaxed);
         let oldest_since = line.queue.first_since().unwrap_or(Nanos::MAX);
-        self.tally.oldest_since.store(oldest_since, Relaxed);
+        self.counter.tally.oldest_since.store(oldest_since, Relaxed);
     }
 
     /// Restores the invariant after the queue or the capacity changed.

@@ -12,7 +12,7 @@
 
 mod slots;
 
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use loom::future::block_on;
 use loom::sync::atomic::AtomicUsize as Count;
@@ -96,7 +96,7 @@ fn end(item: Box<Item>, _: Refusal) {
 }
 
 fn join(home: &Home) -> Joined<Item> {
-    home.exchange.join(Arrival::anew(), None)
+    home.exchange.join(Arrival::anew(), None, Waker::noop())
 }
 
 /// Takes or waits; `None` when closed or shed.
@@ -106,16 +106,18 @@ fn get(home: &Home) -> Option<Box<Item>> {
     }
     match join(home) {
         Joined::Served(item) => Some(item),
-        Joined::Waiting { stay, .. } => wait(&stay),
+        Joined::Waiting { stay, .. } => wait(home, &stay),
         Joined::Full | Joined::Closed | Joined::Paused => None,
     }
 }
 
-fn wait(stay: &Stay<Item>) -> Option<Box<Item>> {
-    block_on(std::future::poll_fn(|cx| match stay.poll(cx) {
-        Sight::Served(item) => Poll::Ready(Some(item)),
-        Sight::Dismissed | Sight::Shed => Poll::Ready(None),
-        Sight::Rung | Sight::Nothing => Poll::Pending,
+fn wait(home: &Home, stay: &Stay<Item>) -> Option<Box<Item>> {
+    block_on(std::future::poll_fn(|cx| {
+        match home.exchange.look(stay, cx) {
+            Sight::Served(item) => Poll::Ready(Some(item)),
+            Sight::Dismissed | Sight::Shed => Poll::Ready(None),
+            Sight::Rung | Sight::Nothing => Poll::Pending,
+        }
     }))
 }
 
@@ -215,7 +217,8 @@ fn model_what_comes_while_one_is_shed_goes_to_one_who_is_not() {
             since: 10,
             ..Arrival::anew()
         };
-        let Joined::Waiting { stay: young, .. } = home.exchange.join(late, None) else {
+        let Joined::Waiting { stay: young, .. } = home.exchange.join(late, None, Waker::noop())
+        else {
             panic!("nothing is idle");
         };
         let shedder = thread::spawn({
@@ -223,10 +226,10 @@ fn model_what_comes_while_one_is_shed_goes_to_one_who_is_not() {
             move || home.exchange.shed(5)
         });
         let returner = thread::spawn(move || release(item));
-        if let Some(item) = wait(&old) {
+        if let Some(item) = wait(&home, &old) {
             release(item);
         }
-        let got = wait(&young).expect("nobody sheds the one who came late");
+        let got = wait(&home, &young).expect("nobody sheds the one who came late");
         shedder.join().unwrap();
         returner.join().unwrap();
         release(got);
@@ -254,7 +257,7 @@ fn model_one_who_leaves_loses_nothing_for_the_next_in_line() {
             }
         });
         let returner = thread::spawn(move || release(item));
-        let got = wait(&second).expect("served");
+        let got = wait(&home, &second).expect("served");
         leaver.join().unwrap();
         returner.join().unwrap();
         release(got);
@@ -277,7 +280,7 @@ fn model_a_newcomer_never_overtakes_a_waiter() {
         release(item);
         let early = newcomer.join().unwrap();
         assert!(early.is_none(), "the waiter came first");
-        release(wait(&stay).expect("served"));
+        release(wait(&home, &stay).expect("served"));
         take_apart(home);
     });
 }
@@ -387,10 +390,10 @@ fn model_a_poll_never_misses_what_is_laid_in() {
         };
         let returner = thread::spawn(move || release(item));
         // Polled by another task before: its waker is replaced while the item comes.
-        let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
-        let got = match stay.poll(&mut noop) {
+        let noop = std::task::Context::from_waker(Waker::noop());
+        let got = match home.exchange.look(&stay, &noop) {
             Sight::Served(got) => Some(got),
-            _ => wait(&stay),
+            _ => wait(&home, &stay),
         };
         returner.join().unwrap();
         release(got.expect("served"));

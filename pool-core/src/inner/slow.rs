@@ -8,11 +8,11 @@ use tokio::task;
 
 use super::clock::{Nanos, nanos};
 use super::{Inner, between};
-use crate::acquire::Site;
 use crate::config::NestedAcquire;
 use crate::error::Error;
 use crate::manager::Manager;
 use crate::stats::{Holder, count};
+use crate::waiting::Site;
 
 /// The least time between two reports of one pool.
 const PAUSE: Nanos = 1_000_000_000;

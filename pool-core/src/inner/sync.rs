@@ -26,6 +26,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Somebody else is about to do what this thread waits for.
+pub(crate) fn pause() {
+    #[cfg(pool_loom)]
+    loom::thread::yield_now();
+    #[cfg(not(pool_loom))]
+    std::hint::spin_loop();
+}
+
 /// A small number for the calling thread, the same at every call from it.
 #[cfg(not(pool_loom))]
 #[inline]

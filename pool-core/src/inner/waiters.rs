@@ -1,10 +1,10 @@
-//! The queue of those who wait: first come, first served, and leaving it costs the same at any
-//! place in it.
+//! The queue of those who wait: first come, first served.
 //!
-//! A [`Ticket`] is one waiter: a [`Berth`] into which its connection is laid, and a waker. The
-//! queue is a doubly linked list in a slab, so neither joining nor leaving allocates once it has
-//! grown, and 10,000 waiters that give up cost those behind them nothing. When the last has left,
-//! a slab that has grown large is given back.
+//! A [`Ticket`] is one waiter: a [`Berth`] into which its connection is laid. The queue holds the
+//! tickets in order, each with the waker of its task, in one ring, so that whoever joins at the end
+//! and whoever calls from the front touch a line of the cache each. One who leaves is found by
+//! bisection and leaves a gap, which is passed over later: 10,000 waiters that give up cost those
+//! behind them nothing. Memory is given back when the last has gone.
 //!
 //! ```text
 //!            call                 offer              claim
@@ -14,26 +14,22 @@
 //!                                               the next; what was laid in already is passed on
 //! ```
 
-use std::task::{Context, Waker};
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use std::task::Waker;
 
 use super::berth::Berth;
 use super::clock::Nanos;
 use super::pace::Outlook;
-use super::sync::{Arc, Mutex, lock};
+use super::sync::{Arc, AtomicBool};
 
 /// One waiter.
 pub(crate) struct Ticket<T> {
     berth: Berth<T>,
-    bell: Mutex<Bell>,
-}
-
-/// How a waiter is woken.
-struct Bell {
-    waker: Option<Waker>,
-    /// Whether it has rung since the last poll, which may be before the first.
-    has_rung: bool,
-    /// Whether a dismissal was for the queue's sake.
-    is_shed: bool,
+    /// Whether it is to look after itself.
+    has_rung: AtomicBool,
+    /// Whether a dismissal is for the queue's sake.
+    is_shed: AtomicBool,
 }
 
 /// What a waiter finds when it looks.
@@ -55,75 +51,75 @@ impl<T> Ticket<T> {
     pub(crate) fn new() -> Self {
         Self {
             berth: Berth::new(),
-            bell: Mutex::new(Bell {
-                waker: None,
-                has_rung: false,
-                is_shed: false,
-            }),
+            has_rung: AtomicBool::new(false),
+            is_shed: AtomicBool::new(false),
         }
     }
 
-    /// Lays `item` in and wakes the waiter; gives it back when the waiter has left.
-    pub(crate) fn serve(&self, item: Box<T>) -> Result<(), Box<T>> {
-        self.berth.offer(item)?;
-        self.wake();
-        Ok(())
+    /// Lays `item` in; gives it back when the waiter has left.
+    pub(crate) fn lay_in(&self, item: Box<T>) -> Result<(), Box<T>> {
+        self.berth.offer(item)
     }
 
-    /// Tells the waiter that it will not be served.
-    pub(crate) fn dismiss(&self) {
-        self.berth.plug_if_empty();
-        self.wake();
-    }
-
-    /// Tells the waiter that it will not be served so that others are.
-    pub(crate) fn shed(&self) {
-        lock(&self.bell).is_shed = true;
-        self.dismiss();
-    }
-
-    /// Lets the waiter look again.
-    pub(crate) fn wake(&self) {
-        let waker = {
-            let mut bell = lock(&self.bell);
-            bell.has_rung = true;
-            bell.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Looks, and is woken when there is more to see.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Sight<T> {
+    /// What there is.
+    pub(crate) fn look(&self) -> Sight<T> {
         if let Some(item) = self.berth.take() {
-            return Sight::Served(item);
+            Sight::Served(item)
+        } else if !self.berth.is_plugged() {
+            Sight::Nothing
+        } else if self.is_shed.load(Relaxed) {
+            Sight::Shed
+        } else {
+            Sight::Dismissed
         }
-        let (has_rung, is_shed) = {
-            let mut bell = lock(&self.bell);
-            if !bell
-                .waker
-                .as_ref()
-                .is_some_and(|known| known.will_wake(cx.waker()))
-            {
-                bell.waker = Some(cx.waker().clone());
-            }
-            (std::mem::take(&mut bell.has_rung), bell.is_shed)
-        };
-        // The lock of the bell orders this look after the one by `serve`: either that found the
-        // waker, or this finds the item.
-        match self.berth.take() {
-            Some(item) => Sight::Served(item),
-            None if self.berth.is_plugged() && is_shed => Sight::Shed,
-            None if self.berth.is_plugged() => Sight::Dismissed,
-            None if has_rung => Sight::Rung,
-            None => Sight::Nothing,
-        }
+    }
+
+    /// Whether it was to look after itself; only once.
+    pub(crate) fn has_rung(&self) -> bool {
+        self.has_rung.swap(false, AcqRel)
     }
 
     /// Leaves for good; what was laid in meanwhile is the caller's to pass on.
     pub(crate) fn leave(&self) -> Option<Box<T>> {
         self.berth.plug()
+    }
+}
+
+/// A waiter and how it is woken: in the queue, or called from it by the one who has this.
+pub(crate) struct Waiter<T> {
+    ticket: Arc<Ticket<T>>,
+    waker: Waker,
+}
+
+impl<T> Waiter<T> {
+    pub(crate) fn new(ticket: Arc<Ticket<T>>, waker: Waker) -> Self {
+        Self { ticket, waker }
+    }
+
+    /// Lays `item` in and wakes the waiter; gives it back when the waiter has left.
+    pub(crate) fn serve(self, item: Box<T>) -> Result<(), Box<T>> {
+        self.ticket.lay_in(item)?;
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Tells the waiter that it will not be served.
+    pub(crate) fn dismiss(self) {
+        self.ticket.berth.plug_if_empty();
+        self.waker.wake();
+    }
+
+    /// Tells the waiter that it will not be served so that others are.
+    pub(crate) fn shed(self) {
+        // The plug releases it.
+        self.ticket.is_shed.store(true, Relaxed);
+        self.dismiss();
+    }
+
+    /// What to wake it with so that it looks after itself.
+    fn ring(&self) -> Waker {
+        self.ticket.has_rung.store(true, Release);
+        self.waker.clone()
     }
 }
 
@@ -162,42 +158,36 @@ impl Arrival {
     }
 }
 
-/// A waiter's place in the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    index: u32,
-    /// Links are reused; the number tells this stay from an earlier one.
-    stay: u64,
-    pub(crate) turn: Turn,
-}
-
-struct Link<T> {
-    /// `None` in a free link.
-    ticket: Option<Arc<Ticket<T>>>,
-    stay: u64,
+struct Entry<T> {
+    /// `None` for one who has left.
+    waiter: Option<Waiter<T>>,
     turn: Turn,
-    before: u32,
-    after: u32,
     /// When the checkout began.
     since: Nanos,
     /// When the waiter wants to be woken to see to its own deadline.
     alarm_at: Nanos,
 }
 
-const END: u32 = u32::MAX;
-/// Links that are kept when the queue is empty.
+impl<T> Entry<T> {
+    fn is_gap(&self) -> bool {
+        self.waiter.is_none()
+    }
+}
+
+/// So many entries may be kept for nobody.
 const KEPT: usize = 64;
 
 /// First in, first out, with removal from anywhere; in order of the turns.
+///
+/// Whatever it gives back is to be dropped without the lock that guards it: with a waker may go the
+/// last of a task, and with that whatever the task held.
 pub(crate) struct Queue<T> {
-    links: Vec<Link<T>>,
-    first: u32,
-    last: u32,
-    /// Head of the list of free links, chained by `after`.
-    free: u32,
+    /// The first and the last are of somebody who waits, if anybody does.
+    entries: VecDeque<Entry<T>>,
+    /// How many wait.
     len: usize,
-    /// How many have joined.
-    stays: u64,
+    /// How many have joined for the first time.
+    turns: u64,
     /// No alarm is earlier than this.
     next_alarm: Nanos,
 }
@@ -205,12 +195,9 @@ pub(crate) struct Queue<T> {
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         Self {
-            links: Vec::new(),
-            first: END,
-            last: END,
-            free: END,
+            entries: VecDeque::new(),
             len: 0,
-            stays: 0,
+            turns: 0,
             next_alarm: Nanos::MAX,
         }
     }
@@ -224,7 +211,7 @@ impl<T> Queue<T> {
     }
 
     /// Joins at the end, or, with the turn of an earlier stay, where that belongs.
-    pub(crate) fn join(&mut self, ticket: Arc<Ticket<T>>, arrival: Arrival) -> Place {
+    pub(crate) fn join(&mut self, waiter: Waiter<T>, arrival: Arrival) -> Turn {
         let Arrival {
             turn,
             since,
@@ -232,52 +219,35 @@ impl<T> Queue<T> {
             ..
         } = arrival;
         self.next_alarm = self.next_alarm.min(alarm_at);
-        self.stays += 1;
-        let stay = self.stays;
-        let turn = turn.unwrap_or(Turn(stay));
-        let before = self.last_until(turn);
-        let after = match self.links.get(before as usize) {
-            Some(link) => link.after,
-            None => self.first,
-        };
-        let index = self.free_link();
-        let link = &mut self.links[index as usize];
-        link.ticket = Some(ticket);
-        (link.since, link.alarm_at) = (since, alarm_at);
-        (link.stay, link.turn) = (stay, turn);
-        (link.before, link.after) = (before, after);
-        self.set_after(before, index);
-        self.set_before(after, index);
         self.len += 1;
-        Place { index, stay, turn }
-    }
-
-    /// The last of those whose turn is not after `turn`: the very last, or one of the few at the
-    /// front who have come back too.
-    fn last_until(&self, turn: Turn) -> u32 {
-        let is_later = |index: u32| {
-            self.links
-                .get(index as usize)
-                .is_none_or(|link| link.turn > turn)
+        let turn = turn.unwrap_or_else(|| {
+            self.turns += 1;
+            Turn(self.turns)
+        });
+        let entry = Entry {
+            waiter: Some(waiter),
+            turn,
+            since,
+            alarm_at,
         };
-        if self.last != END && !is_later(self.last) {
-            return self.last;
+        match self.entries.back() {
+            Some(last) if last.turn > turn => {
+                // One of the few at the front who have come back.
+                let place = self.entries.partition_point(|other| other.turn <= turn);
+                self.entries.insert(place, entry);
+            }
+            _ => self.entries.push_back(entry),
         }
-        let (mut before, mut after) = (END, self.first);
-        while !is_later(after) {
-            before = after;
-            after = self.links[after as usize].after;
-        }
-        before
+        turn
     }
 
     /// Since when the first has waited.
     pub(crate) fn first_since(&self) -> Option<Nanos> {
-        self.links.get(self.first as usize).map(|link| link.since)
+        self.entries.front().map(|entry| entry.since)
     }
 
     /// Takes out those at the front who have waited since before `since`.
-    pub(crate) fn call_older(&mut self, since: Nanos) -> Vec<Arc<Ticket<T>>> {
+    pub(crate) fn call_older(&mut self, since: Nanos) -> Vec<Waiter<T>> {
         let next = || {
             let is_older = self.first_since().is_some_and(|first| first < since);
             is_older.then(|| self.call()).flatten()
@@ -286,208 +256,236 @@ impl<T> Queue<T> {
     }
 
     /// Takes out the one who has waited longest.
-    pub(crate) fn call(&mut self) -> Option<Arc<Ticket<T>>> {
-        if self.first == END {
-            None
-        } else {
-            self.unlink(self.first)
+    pub(crate) fn call(&mut self) -> Option<Waiter<T>> {
+        let first = self.entries.pop_front()?;
+        self.len -= 1;
+        self.close_up();
+        first.waiter
+    }
+
+    /// Takes out the one with this ticket and turn, if still there.
+    pub(crate) fn remove(&mut self, turn: Turn, ticket: &Arc<Ticket<T>>) -> Option<Waiter<T>> {
+        let left = self.find(turn, ticket)?.take();
+        self.len -= 1;
+        self.close_up();
+        while self.entries.back().is_some_and(Entry::is_gap) {
+            self.entries.pop_back();
         }
+        if self.entries.len() > 2 * self.len + KEPT {
+            self.entries.retain(|entry| !entry.is_gap());
+        }
+        left
     }
 
-    /// Takes out the one at `place`, if still there.
-    pub(crate) fn remove(&mut self, place: Place) -> bool {
-        let there = self
-            .links
-            .get(place.index as usize)
-            .is_some_and(|link| link.stay == place.stay && link.ticket.is_some());
-        there && self.unlink(place.index).is_some()
+    /// Has the one with this ticket and turn woken with `waker` from now on, and gives the one back
+    /// that is of no use any more; false when it is no longer there.
+    pub(crate) fn replace_waker(
+        &mut self,
+        turn: Turn,
+        ticket: &Arc<Ticket<T>>,
+        waker: &mut Waker,
+    ) -> bool {
+        let Some(Some(waiter)) = self.find(turn, ticket) else {
+            return false;
+        };
+        std::mem::swap(&mut waiter.waker, waker);
+        true
     }
 
-    /// All who wait, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Ticket<T>>> {
-        let mut index = self.first;
-        std::iter::from_fn(move || {
-            let link = self.links.get(index as usize)?;
-            index = link.after;
-            link.ticket.as_ref()
-        })
-    }
-
-    /// Those whose alarm is due until `until`; each is told once.
-    pub(crate) fn take_alarms(&mut self, until: Nanos) -> Vec<Arc<Ticket<T>>> {
+    /// Those whose alarm is due until `until`, to be woken; each is told once.
+    pub(crate) fn take_alarms(&mut self, until: Nanos) -> Vec<Waker> {
         let mut due = Vec::new();
         if self.next_alarm > until {
             return due;
         }
         self.next_alarm = Nanos::MAX;
-        for link in &mut self.links {
-            let Some(ticket) = &link.ticket else { continue };
-            if link.alarm_at <= until {
-                link.alarm_at = Nanos::MAX;
-                due.push(Arc::clone(ticket));
+        for entry in &mut self.entries {
+            let Some(waiter) = &entry.waiter else {
+                continue;
+            };
+            if entry.alarm_at <= until {
+                entry.alarm_at = Nanos::MAX;
+                due.push(waiter.ring());
             }
-            self.next_alarm = self.next_alarm.min(link.alarm_at);
+            self.next_alarm = self.next_alarm.min(entry.alarm_at);
         }
         due
     }
 
-    fn free_link(&mut self) -> u32 {
-        if self.free == END {
-            self.links.push(Link {
-                ticket: None,
-                stay: 0,
-                turn: Turn::FIRST,
-                before: END,
-                after: END,
-                since: 0,
-                alarm_at: Nanos::MAX,
-            });
-            u32::try_from(self.links.len() - 1).expect("fewer than 2^32 - 1 waiters fit in memory")
-        } else {
-            let index = self.free;
-            self.free = self.links[index as usize].after;
-            index
-        }
+    /// All who wait, to be woken in order.
+    pub(crate) fn ring_all(&self) -> Vec<Waker> {
+        let waiters = self
+            .entries
+            .iter()
+            .filter_map(|entry| entry.waiter.as_ref());
+        waiters.map(Waiter::ring).collect()
     }
 
-    fn unlink(&mut self, index: u32) -> Option<Arc<Ticket<T>>> {
-        let free = self.free;
-        let link = &mut self.links[index as usize];
-        let ticket = link.ticket.take();
-        let (before, after) = (link.before, link.after);
-        link.after = free;
-        self.free = index;
-        self.set_after(before, after);
-        self.set_before(after, before);
-        self.len -= 1;
-        if self.len == 0 && self.links.len() > KEPT {
-            self.links = Vec::new();
-            self.free = END;
-        }
-        ticket
+    fn find(&mut self, turn: Turn, ticket: &Arc<Ticket<T>>) -> Option<&mut Option<Waiter<T>>> {
+        let first = self.entries.partition_point(|entry| entry.turn < turn);
+        let same_turn = self.entries.range_mut(first..);
+        same_turn
+            .take_while(|entry| entry.turn == turn)
+            .map(|entry| &mut entry.waiter)
+            .find(|waiter| {
+                let ticket_of = |waiter: &Waiter<T>| Arc::ptr_eq(&waiter.ticket, ticket);
+                waiter.as_ref().is_some_and(ticket_of)
+            })
     }
 
-    fn set_after(&mut self, index: u32, after: u32) {
-        match self.links.get_mut(index as usize) {
-            Some(link) => link.after = after,
-            None => self.first = after,
+    /// Passes over gaps at the front.
+    fn close_up(&mut self) {
+        while self.entries.front().is_some_and(Entry::is_gap) {
+            self.entries.pop_front();
         }
-    }
-
-    fn set_before(&mut self, index: u32, before: u32) {
-        match self.links.get_mut(index as usize) {
-            Some(link) => link.before = before,
-            None => self.last = before,
+        if self.entries.is_empty() && self.entries.capacity() > KEPT {
+            self.entries = VecDeque::new();
         }
     }
 }
 
 #[cfg(all(test, not(pool_loom)))]
 mod tests {
-    use super::{Arrival, KEPT, Queue, Sight, Ticket, Turn};
+    use super::{Arrival, KEPT, Queue, Sight, Ticket, Turn, Waiter};
     use std::sync::Arc;
-    use std::task::{Context, Waker};
+    use std::task::Waker;
 
-    fn ticket() -> Arc<Ticket<u32>> {
-        Arc::new(Ticket::new())
+    type Named = (Turn, Arc<Ticket<u32>>);
+
+    fn waiter(ticket: &Arc<Ticket<u32>>) -> Waiter<u32> {
+        Waiter::new(Arc::clone(ticket), Waker::noop().clone())
     }
 
-    fn at_turn(turn: Option<Turn>) -> Arrival {
-        Arrival {
-            turn,
-            ..Arrival::anew()
-        }
+    fn join_with(queue: &mut Queue<u32>, arrival: Arrival) -> Named {
+        let ticket = Arc::new(Ticket::new());
+        (queue.join(waiter(&ticket), arrival), ticket)
     }
 
-    #[test]
-    fn the_first_to_join_is_the_first_called() {
-        let mut queue = Queue::new();
-        let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
-        for t in &tickets {
-            queue.join(Arc::clone(t), Arrival::anew());
-        }
-        for t in &tickets {
-            assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
+    fn join(queue: &mut Queue<u32>) -> Named {
+        join_with(queue, Arrival::anew())
+    }
+
+    fn leave(queue: &mut Queue<u32>, (turn, ticket): &Named) -> bool {
+        queue.remove(*turn, ticket).is_some()
+    }
+
+    /// Calls everybody, who must be these in this order.
+    #[track_caller]
+    fn assert_order<'a>(queue: &mut Queue<u32>, expected: impl IntoIterator<Item = &'a Named>) {
+        for (_, ticket) in expected {
+            let called = queue.call();
+            assert!(called.is_some_and(|called| Arc::ptr_eq(&called.ticket, ticket)));
         }
         assert!(queue.call().is_none() && queue.is_empty());
     }
 
     #[test]
+    fn the_first_to_join_is_the_first_called() {
+        let mut queue = Queue::new();
+        let all: Vec<_> = (0..3).map(|_| join(&mut queue)).collect();
+        assert_order(&mut queue, &all);
+    }
+
+    #[test]
     fn those_who_come_back_stand_where_they_stood() {
         let mut queue = Queue::new();
-        let tickets: Vec<_> = (0..5).map(|_| ticket()).collect();
-        let turns: Vec<_> = tickets[1..]
-            .iter()
-            .map(|t| queue.join(Arc::clone(t), Arrival::anew()).turn)
-            .collect();
+        let all: Vec<_> = (0..4).map(|_| join(&mut queue)).collect();
         for _ in 0..3 {
             queue.call();
         }
-        for number in [2, 3, 1] {
-            let turn = Some(turns[number - 1]);
-            queue.join(Arc::clone(&tickets[number]), at_turn(turn));
-        }
-        let first = Some(Turn::FIRST);
-        queue.join(Arc::clone(&tickets[0]), at_turn(first));
-        for t in &tickets {
-            assert!(Arc::ptr_eq(&queue.call().unwrap(), t));
-        }
-        assert!(queue.is_empty());
+        let mut back = |turn| {
+            let turn = Some(turn);
+            join_with(
+                &mut queue,
+                Arrival {
+                    turn,
+                    ..Arrival::anew()
+                },
+            )
+        };
+        let [second, third, first] = [1, 2, 0].map(|number: usize| back(all[number].0));
+        let [idle, other] = [Turn::FIRST; 2].map(&mut back);
+        assert_order(
+            &mut queue,
+            [&idle, &other, &first, &second, &third, &all[3]],
+        );
     }
 
     #[test]
     fn a_crowd_that_has_left_leaves_no_memory_behind() {
         let mut queue = Queue::new();
-        let first = queue.join(ticket(), Arrival::anew());
-        let places: Vec<_> = (0..10 * KEPT)
-            .map(|_| queue.join(ticket(), Arrival::anew()))
-            .collect();
-        for place in &places {
-            assert!(queue.remove(*place));
+        let first = join(&mut queue);
+        let mut crowd: Vec<_> = (0..10 * KEPT).map(|_| join(&mut queue)).collect();
+        let last = join(&mut queue);
+        // Between two who stay, so that no gap is at either end.
+        for one in crowd.drain(..) {
+            assert!(leave(&mut queue, &one));
         }
-        assert!(queue.remove(first));
-        assert!(queue.links.capacity() <= KEPT);
-        let next = queue.join(ticket(), Arrival::anew());
-        assert!(!queue.remove(first), "an old place is not a new one");
-        assert!(queue.remove(next));
+        assert!(queue.entries.len() <= 4 + KEPT, "{}", queue.entries.len());
+        assert!(leave(&mut queue, &first) && leave(&mut queue, &last));
+        assert!(queue.entries.capacity() <= KEPT);
+        let next = join(&mut queue);
+        assert!(!leave(&mut queue, &first), "who has left is not the next");
+        assert_order(&mut queue, [&next]);
     }
 
     #[test]
     fn leaving_from_anywhere_keeps_the_order_of_the_rest() {
         for leaver in 0..3 {
             let mut queue = Queue::new();
-            let tickets: Vec<_> = (0..3).map(|_| ticket()).collect();
-            let places: Vec<_> = tickets
-                .iter()
-                .map(|t| queue.join(Arc::clone(t), Arrival::anew()))
-                .collect();
-            assert!(queue.remove(places[leaver]));
-            assert!(!queue.remove(places[leaver]), "one leaves once");
-            let called: Vec<_> = std::iter::from_fn(|| queue.call()).collect();
-            let expected: Vec<_> = (0..3).filter(|i| *i != leaver).collect();
-            assert_eq!(called.len(), expected.len());
-            for (c, e) in called.iter().zip(expected) {
-                assert!(Arc::ptr_eq(c, &tickets[e]));
-            }
+            let mut all: Vec<_> = (0..3).map(|_| join(&mut queue)).collect();
+            let left = all.remove(leaver);
+            assert!(leave(&mut queue, &left));
+            assert!(!leave(&mut queue, &left), "one leaves once");
+            assert_eq!(queue.len(), 2);
+            assert_order(&mut queue, &all);
         }
     }
 
     #[test]
-    fn a_place_is_not_mistaken_for_a_later_one_in_the_same_link() {
+    fn a_stay_is_not_mistaken_for_a_later_one_of_the_same_turn() {
         let mut queue = Queue::new();
-        let old = queue.join(ticket(), Arrival::anew());
+        let old = join(&mut queue);
         queue.call();
-        let new = queue.join(ticket(), Arrival::anew());
-        assert!(!queue.remove(old));
-        assert!(queue.remove(new));
+        let turn = Some(old.0);
+        let new = join_with(
+            &mut queue,
+            Arrival {
+                turn,
+                ..Arrival::anew()
+            },
+        );
+        assert!(!leave(&mut queue, &old));
+        assert!(leave(&mut queue, &new));
+    }
+
+    #[test]
+    fn who_is_polled_by_another_task_is_woken_there() {
+        let mut queue = Queue::new();
+        let (turn, ticket) = join(&mut queue);
+        let (sender, woken) = std::sync::mpsc::channel();
+        let mut waker = Waker::from(Arc::new(Tell(sender)));
+        assert!(queue.replace_waker(turn, &ticket, &mut waker));
+        assert!(waker.will_wake(Waker::noop()), "the one that was there");
+        queue.call().unwrap().serve(Box::new(5)).unwrap();
+        woken.try_recv().unwrap();
+        assert!(!queue.replace_waker(turn, &ticket, &mut waker));
+    }
+
+    struct Tell(std::sync::mpsc::Sender<()>);
+
+    impl std::task::Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            let _is_heard = self.0.send(());
+        }
     }
 
     #[test]
     fn an_alarm_rings_once_and_when_it_is_due() {
         let mut queue = Queue::new();
         for alarm_at in [30, 10, u64::MAX] {
-            queue.join(
-                ticket(),
+            join_with(
+                &mut queue,
                 Arrival {
                     alarm_at,
                     ..Arrival::anew()
@@ -503,33 +501,33 @@ mod tests {
 
     #[test]
     fn an_offer_to_one_who_left_comes_back() {
-        let t = ticket();
-        assert!(t.leave().is_none());
-        assert_eq!(t.serve(Box::new(5)).unwrap_err(), Box::new(5));
+        let ticket = Arc::new(Ticket::new());
+        assert!(ticket.leave().is_none());
+        let refused = waiter(&ticket).serve(Box::new(5));
+        assert_eq!(refused.unwrap_err(), Box::new(5));
     }
 
     #[test]
     fn one_who_leaves_after_being_served_passes_it_on() {
-        let t = ticket();
-        t.serve(Box::new(5)).unwrap();
-        assert_eq!(t.leave(), Some(Box::new(5)));
+        let ticket = Arc::new(Ticket::new());
+        waiter(&ticket).serve(Box::new(5)).unwrap();
+        assert_eq!(ticket.leave(), Some(Box::new(5)));
     }
 
     #[test]
     fn one_dismissed_is_told_so() {
-        let t = ticket();
-        let mut cx = Context::from_waker(Waker::noop());
-        assert_eq!(t.poll(&mut cx), Sight::Nothing);
-        t.dismiss();
-        assert_eq!(t.poll(&mut cx), Sight::Dismissed);
+        let ticket = Arc::new(Ticket::new());
+        assert_eq!(ticket.look(), Sight::Nothing);
+        waiter(&ticket).dismiss();
+        assert_eq!(ticket.look(), Sight::Dismissed);
     }
 
     #[test]
     fn one_shed_is_told_so_and_only_those_who_came_before_are_called() {
         let mut queue = Queue::new();
         for since in [10, 20, 30] {
-            queue.join(
-                ticket(),
+            join_with(
+                &mut queue,
                 Arrival {
                     since,
                     ..Arrival::anew()
@@ -537,19 +535,22 @@ mod tests {
             );
         }
         assert!(queue.call_older(10).is_empty());
-        let older = queue.call_older(21);
+        let mut older = queue.call_older(21);
         assert_eq!((older.len(), queue.first_since()), (2, Some(30)));
-        let mut cx = Context::from_waker(Waker::noop());
-        older[0].shed();
-        assert_eq!(older[0].poll(&mut cx), Sight::Shed);
+        let shed = older.remove(0);
+        let ticket = Arc::clone(&shed.ticket);
+        shed.shed();
+        assert_eq!(ticket.look(), Sight::Shed);
     }
 
     #[test]
-    fn one_woken_before_it_looked_is_told_so_once() {
-        let t = ticket();
-        let mut cx = Context::from_waker(Waker::noop());
-        t.wake();
-        assert_eq!(t.poll(&mut cx), Sight::Rung);
-        assert_eq!(t.poll(&mut cx), Sight::Nothing);
+    fn all_who_wait_are_rung_once_each() {
+        let mut queue = Queue::new();
+        let all: Vec<_> = (0..3).map(|_| join(&mut queue)).collect();
+        assert!(leave(&mut queue, &all[1]));
+        assert_eq!(queue.ring_all().len(), 2);
+        let rung: Vec<_> = all.iter().map(|(_, ticket)| ticket.has_rung()).collect();
+        assert_eq!(rung, [true, false, true]);
+        assert!(!all[0].1.has_rung(), "told once");
     }
 }

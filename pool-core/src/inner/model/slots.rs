@@ -113,7 +113,7 @@ impl Seat {
     }
 
     fn join(&self) -> Joined<Item> {
-        self.home.join(Arrival::anew(), None)
+        self.home.join(Arrival::anew(), None, Waker::noop())
     }
 
     /// Joins an exchange in which nothing is idle.
@@ -139,9 +139,20 @@ impl Seat {
             Joined::Full | Joined::Paused => panic!("the queue has no limit and is open"),
             Joined::Waiting { stay, connects, .. } => {
                 Self::open_planned(&self.home, &self.ledger, connects);
-                await_turn(&stay)
+                self.await_turn(&stay)
             }
         }
+    }
+
+    fn await_turn(&self, stay: &Stay<Item>) -> Option<Box<Item>> {
+        block_on(poll_fn(|cx| match self.home.look(stay, cx) {
+            Sight::Served(item) => {
+                item.work();
+                Poll::Ready(Some(item))
+            }
+            Sight::Dismissed | Sight::Shed => Poll::Ready(None),
+            Sight::Rung | Sight::Nothing => Poll::Pending,
+        }))
     }
 
     fn leave(&self, stay: Stay<Item>) {
@@ -203,17 +214,6 @@ impl Seat {
     }
 }
 
-fn await_turn(stay: &Stay<Item>) -> Option<Box<Item>> {
-    block_on(poll_fn(|cx| match stay.poll(cx) {
-        Sight::Served(item) => {
-            item.work();
-            Poll::Ready(Some(item))
-        }
-        Sight::Dismissed | Sight::Shed => Poll::Ready(None),
-        Sight::Rung | Sight::Nothing => Poll::Pending,
-    }))
-}
-
 fn give(item: Box<Item>) {
     item.work();
     drop_refused(Exchange::release(item));
@@ -245,16 +245,16 @@ fn model_waiters_are_served_in_the_order_they_came() {
         let (one, other) = (seat.item(), seat.item());
         let (first, second) = (seat.stand_in_line(), seat.stand_in_line());
         let returning = at(1, move || give(one));
-        let mut cx = Context::from_waker(Waker::noop());
+        let cx = Context::from_waker(Waker::noop());
         assert!(
-            matches!(second.poll(&mut cx), Sight::Nothing),
+            matches!(seat.home.look(&second, &cx), Sight::Nothing),
             "one return serves the first"
         );
-        let served = await_turn(&first).expect("it is served");
+        let served = seat.await_turn(&first).expect("it is served");
         returning.join().unwrap();
         give(served);
         give(other);
-        give(await_turn(&second).expect("it is served"));
+        give(seat.await_turn(&second).expect("it is served"));
         seat.settle(2);
     });
 }
@@ -360,7 +360,7 @@ fn model_the_waiter_may_free_everything_it_was_served_with() {
         let item = seat.item();
         let stay = seat.stand_in_line();
         let returning = at(0, move || give(item));
-        let served = await_turn(&stay);
+        let served = seat.await_turn(&stay);
         let Seat { home, ledger } = seat;
         drop((stay, home));
         drop(served);
