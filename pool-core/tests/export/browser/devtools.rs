@@ -89,6 +89,13 @@ impl Page {
         self.call("Emulation.setDeviceMetricsOverride", phone).await;
     }
 
+    /// Tells the page that its reader prefers this colour scheme.
+    pub(super) async fn prefer(&mut self, scheme: &str) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        let media = json!({ "features": [feature] });
+        self.call("Emulation.setEmulatedMedia", media).await;
+    }
+
     /// All that the page has asked for, itself included.
     pub(super) fn loaded(&self) -> Vec<String> {
         let requests = self.named("Network.requestWillBeSent");

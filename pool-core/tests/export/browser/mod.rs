@@ -1,7 +1,9 @@
 //! The page in a real browser.
 
+mod contrast;
 mod devtools;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,38 +18,80 @@ use crate::http;
 const FIGURES: &str = "Object.fromEntries([...document.querySelectorAll('[data-figure]')]
     .map(figure => [figure.dataset.figure, figure.textContent]))";
 
+/// Two pools, the first of them warm, on a dashboard with actions.
+struct Shop {
+    orders: Pool<MockManager>,
+    stock: Pool<MockManager>,
+    stock_manager: MockManager,
+    server: SocketAddr,
+}
+
+impl Shop {
+    /// Opens it, and its page in a browser.
+    async fn open() -> (Self, Page) {
+        let orders = Pool::builder(MockManager::new())
+            .min_size(2)
+            .max_size(4)
+            .leak_threshold(Duration::from_secs(3))
+            .connect()
+            .await
+            .unwrap();
+        let stock_manager = MockManager::new();
+        let stock = Pool::builder(stock_manager.clone())
+            .min_size(0)
+            .breaker_threshold(1)
+            .build()
+            .unwrap();
+        let pools = Pools::new();
+        pools.insert("orders", orders.clone());
+        pools.insert("stock", stock.clone());
+
+        let dashboard = Dashboard::new(&pools).actions(|_| true);
+        let app = Router::new().nest("/pools", dashboard.router());
+        let server = http::serve(app).await;
+        let mut page = Page::open(&format!("http://{server}/pools")).await;
+        page.until("document.querySelector('#link')?.textContent === 'live'")
+            .await;
+        let shop = Self {
+            orders,
+            stock,
+            stock_manager,
+            server,
+        };
+        (shop, page)
+    }
+
+    /// The database behind `stock` goes away, and somebody notices.
+    async fn lose_stock(&self) {
+        self.stock_manager.always(Step::Connect, Act::Fail);
+        self.stock.get().await.unwrap_err();
+    }
+}
+
+/// Shows the pool at this place in the list.
+async fn choose(page: &mut Page, place: usize) {
+    page.tell(&format!(
+        "document.querySelectorAll('#pools button')[{place}].click()"
+    ))
+    .await;
+}
+
+/// Waits until the page shows this figure of the pool that is chosen.
+async fn until_figure(page: &mut Page, figure: &str, value: &str) {
+    page.until(&format!("({FIGURES}).{figure} === '{value}'"))
+        .await;
+}
+
 #[tokio::test]
 async fn a_browser_shows_the_figures_a_leak_and_a_breaker_that_opens() {
-    let pools = Pools::new();
-    let orders = Pool::builder(MockManager::new())
-        .min_size(2)
-        .max_size(4)
-        .leak_threshold(Duration::from_secs(3))
-        .connect()
-        .await
-        .unwrap();
-    let mock = MockManager::new();
-    let stock = Pool::builder(mock.clone())
-        .min_size(0)
-        .breaker_threshold(1)
-        .build()
-        .unwrap();
+    let (shop, mut page) = Shop::open().await;
+    let Shop { orders, server, .. } = &shop;
     for _ in 0..40 {
         drop(orders.get().await.unwrap());
     }
-    pools.insert("orders", orders.clone());
-    pools.insert("stock", stock.clone());
-
-    let app = Router::new().nest("/pools", Dashboard::new(&pools).router());
-    let server = http::serve(app).await;
-    let mut page = Page::open(&format!("http://{server}/pools")).await;
-
-    page.until("document.querySelector('#link').textContent === 'live'")
-        .await;
     let held = orders.get().await.unwrap();
     let stats = orders.stats();
-    page.until(&format!("({FIGURES}).active === '{}'", stats.active))
-        .await;
+    until_figure(&mut page, "active", &stats.active.to_string()).await;
     let told = page.tell(FIGURES).await;
     for (figure, value) in [
         ("idle", stats.idle.to_string()),
@@ -62,7 +106,7 @@ async fn a_browser_shows_the_figures_a_leak_and_a_breaker_that_opens() {
         assert_eq!(told[figure], value, "{figure} in {told}");
     }
 
-    page.until(&format!("({FIGURES}).leaked === '1'")).await;
+    until_figure(&mut page, "leaked", "1").await;
     let verdict = "document.querySelector('#verdict').textContent";
     page.until(&format!("{verdict}.includes('orders is degraded')"))
         .await;
@@ -76,11 +120,9 @@ async fn a_browser_shows_the_figures_a_leak_and_a_breaker_that_opens() {
         );
     }
 
-    page.tell("document.querySelectorAll('#pools button')[1].click()")
-        .await;
-    mock.always(Step::Connect, Act::Fail);
-    stock.get().await.unwrap_err();
-    page.until(&format!("({FIGURES}).breaker === 'open'")).await;
+    choose(&mut page, 1).await;
+    shop.lose_stock().await;
+    until_figure(&mut page, "breaker", "open").await;
     let events = "document.querySelector('#events').textContent";
     page.until(&format!(
         "{events}.includes('circuit breaker: closed → open')"
@@ -104,7 +146,7 @@ async fn a_browser_shows_the_figures_a_leak_and_a_breaker_that_opens() {
         "{loaded:?}"
     );
     assert_eq!(page.complaints(), Vec::<String>::new());
-    let (_, document) = http::get(server, "/pools").await;
+    let (_, document) = http::get(*server, "/pools").await;
     assert!(document.len() < 150_000);
     drop(held);
 }
