@@ -53,6 +53,12 @@ const LINES: &str = "
     found.push(pair(`legend: ${e.parentElement.textContent}`, getComputedStyle(e).backgroundColor, e.parentElement, 3));
   return [...found, ...strongest.values()];";
 
+/// The outline of what has the focus.
+const RING: &str = "
+  const e = document.activeElement, style = getComputedStyle(e);
+  const is_drawn = style.outlineStyle === 'solid' && parseFloat(style.outlineWidth) >= 2;
+  return [pair('focus', is_drawn ? style.outlineColor : 'rgba(0, 0, 0, 0)', e.parentElement, 3)];";
+
 #[derive(Debug, Deserialize)]
 struct Pair {
     what: String,
@@ -79,6 +85,11 @@ fn luminance([red, green, blue, _]: [f64; 4]) -> f64 {
 async fn pairs(page: &mut Page, reading: &str) -> Vec<Pair> {
     let script = format!("(() => {{ {COLOURS} {reading} }})()");
     serde_json::from_value(page.tell(&script).await).unwrap()
+}
+
+/// How well the outline of what has the focus stands out; 1 is not at all.
+pub(super) async fn of_the_focus(page: &mut Page) -> f64 {
+    pairs(page, RING).await[0].ratio()
 }
 
 #[test]

@@ -11,6 +11,13 @@ use tokio::process::{Child, Command};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+/// A key that moves about the page.
+#[derive(Clone, Copy)]
+pub(super) enum Key {
+    Tab,
+    Enter,
+}
+
 /// An open page; the browser ends with it.
 pub(super) struct Page {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -96,6 +103,21 @@ impl Page {
         self.call("Emulation.setEmulatedMedia", media).await;
     }
 
+    /// Presses and releases a key.
+    pub(super) async fn press(&mut self, key: Key) {
+        let (name, code, text) = match key {
+            Key::Tab => ("Tab", 9, ""),
+            Key::Enter => ("Enter", 13, "\r"),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({
+                "type": kind, "key": name, "code": name, "text": text,
+                "windowsVirtualKeyCode": code,
+            });
+            self.call("Input.dispatchKeyEvent", event).await;
+        }
+    }
+
     /// All that the page has asked for, itself included.
     pub(super) fn loaded(&self) -> Vec<String> {
         let requests = self.named("Network.requestWillBeSent");
@@ -124,7 +146,8 @@ impl Page {
         named.map(|event| &event["params"])
     }
 
-    async fn call(&mut self, method: &str, params: Value) -> Value {
+    /// The answer to a command of the protocol.
+    pub(super) async fn call(&mut self, method: &str, params: Value) -> Value {
         self.calls += 1;
         let mut call = json!({ "id": self.calls, "method": method, "params": params });
         if let Some(session) = &self.session {

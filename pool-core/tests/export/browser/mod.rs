@@ -1,7 +1,10 @@
 //! The page in a real browser.
 
+mod accessibility;
 mod contrast;
 mod devtools;
+mod keyboard;
+mod screen_reader;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +23,7 @@ const FIGURES: &str = "Object.fromEntries([...document.querySelectorAll('[data-f
 
 /// Two pools, the first of them warm, on a dashboard with actions.
 struct Shop {
+    pools: Pools,
     orders: Pool<MockManager>,
     stock: Pool<MockManager>,
     stock_manager: MockManager,
@@ -53,6 +57,7 @@ impl Shop {
         page.until("document.querySelector('#link')?.textContent === 'live'")
             .await;
         let shop = Self {
+            pools,
             orders,
             stock,
             stock_manager,
@@ -125,7 +130,7 @@ async fn a_browser_shows_the_figures_a_leak_and_a_breaker_that_opens() {
     until_figure(&mut page, "breaker", "open").await;
     let events = "document.querySelector('#events').textContent";
     page.until(&format!(
-        "{events}.includes('circuit breaker: closed → open')"
+        "{events}.includes('circuit breaker is open, was closed')"
     ))
     .await;
     page.until(&format!("{verdict}.includes('stock is unhealthy')"))
