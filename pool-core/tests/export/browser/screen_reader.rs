@@ -202,6 +202,13 @@ async fn what_matters_is_said_once_and_figures_that_tick_are_not() {
     page.until("spoken.join().includes('healthy, was unhealthy')")
         .await;
 
+    let tries_again = "(() => {
+      const is = past.get('stock').at(-1), when = breaker => ({ ...is, stats: { ...is.stats, breaker } });
+      const happens = (was, is) => happened('stock', when(was), when(is));
+      return [...happens('open', 'half_open'), ...happens('half_open', 'open')];
+    })()";
+    assert_eq!(page.tell(tries_again).await, serde_json::json!([]));
+
     page.tell("for (const time of [1, 2]) stream.dispatchEvent(new Event('error'))")
         .await;
     page.until("spoken.includes('live again')").await;
