@@ -1,0 +1,111 @@
+//! Whether and how the way to the server is encrypted.
+//!
+//! The request for encryption is made here rather than by the driver, so that what the driver
+//! writes and reads is plain, and can be read along ([`wire`](crate::wire)), whether or not it is
+//! encrypted below.
+
+#[cfg(feature = "rustls")]
+mod rustls;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use tokio::net::TcpStream;
+
+use crate::error::PgError;
+use crate::target::{Stream, Target};
+
+/// What is asked of the encryption, in libpq's words.
+///
+/// As text: `disable`, `prefer`, `require`, `verify-ca`, `verify-full`. On a unix socket nothing is
+/// ever encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum SslMode {
+    /// None.
+    Disable,
+    /// If the server can; whoever sits in between can prevent it. The default, as libpq's.
+    #[default]
+    Prefer,
+    /// Encrypted, whoever is at the other end; with a root certificate the same as `VerifyCa`.
+    Require,
+    /// The server's certificate is signed by one that is trusted.
+    VerifyCa,
+    /// And is that of the host that was connected to: what a network calls for that is not yours.
+    VerifyFull,
+}
+
+impl FromStr for SslMode {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Ok(match text {
+            "disable" => Self::Disable,
+            // libpq's `allow` would try without first; this is at least as safe.
+            "prefer" | "allow" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => return Err(()),
+        })
+    }
+}
+
+/// The settings of the encryption. Files are read at each connect, so a certificate that is renewed
+/// takes effect with the next connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tls {
+    pub(crate) mode: SslMode,
+    /// Who is trusted, as PEM; without it the authorities that Mozilla trusts.
+    pub(crate) root: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Asks the server to encrypt, if that is wanted, and goes on as it answers.
+    #[cfg(feature = "rustls")]
+    pub(crate) async fn begin(
+        &self,
+        mut stream: TcpStream,
+        host: &str,
+        target: &Target,
+    ) -> Result<Stream, PgError> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        /// The length, and a number no version of the protocol has (manual, `SSLRequest`).
+        const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+        if self.mode == SslMode::Disable {
+            return Ok(Box::new(stream));
+        }
+        let asked = async {
+            stream.write_all(&SSL_REQUEST).await?;
+            stream.read_u8().await
+        };
+        // One byte is read and no more: what a third party may have put after it is taken for the
+        // beginning of the handshake, and fails it (CVE-2021-23222).
+        match asked.await.map_err(|error| target.unreachable(error))? {
+            b'S' => self::rustls::begin(self, stream, host, target).await,
+            _ if self.mode == SslMode::Prefer => Ok(Box::new(stream)),
+            _ => Err(PgError::TlsRefused {
+                address: target.to_string(),
+            }),
+        }
+    }
+
+    /// Goes on without encryption, or says that there is none.
+    #[cfg(not(feature = "rustls"))]
+    #[expect(clippy::unused_async, reason = "with encryption it waits")]
+    pub(crate) async fn begin(
+        &self,
+        stream: TcpStream,
+        _: &str,
+        _: &Target,
+    ) -> Result<Stream, PgError> {
+        if self.mode > SslMode::Prefer {
+            return Err(PgError::TlsUnsupported);
+        }
+        Ok(Box::new(stream))
+    }
+}
