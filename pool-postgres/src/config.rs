@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::PasswordProvider;
-use tokio_postgres::config::{self, ChannelBinding, Host, SslNegotiation};
+use tokio_postgres::config::{self, Host, SslNegotiation};
 use tokio_postgres::error::DbError;
 
 use crate::error::PgError;
@@ -28,6 +28,7 @@ use crate::tls::{SslMode, Tls};
 /// | [`ssl_mode`](Self::ssl_mode) | prefer | `sslmode=verify-full` |
 /// | [`ssl_root_certificate`](Self::ssl_root_certificate) | what Mozilla trusts | `sslrootcert=/etc/ca.pem` |
 /// | [`ssl_client_certificate`](Self::ssl_client_certificate) | none | `sslcert=…&sslkey=…` |
+/// | a login bound to the encryption | prefer | `channel_binding=require`, `disable` |
 /// | application name | `pool-postgres` | `application_name=checkout` |
 /// | a limit for each host | 3 s where there are several, else the pool's | `connect_timeout=3` (seconds) |
 /// | several hosts | | `host1:5432,host2:5432`, `load_balance_hosts=random`, `hostaddr=…` |
@@ -36,8 +37,8 @@ use crate::tls::{SslMode, Tls};
 /// | unanswered packets | the system's | `tcp_user_timeout=10` (seconds; Linux) |
 /// | [`session`](Self::session), [`password_provider`](Self::password_provider), [`on_notice`](Self::on_notice) | none | |
 ///
-/// Names the driver knows and this crate does not honour (`sslnegotiation=direct`,
-/// `channel_binding=require`) are refused, and so is what nobody knows.
+/// What the driver knows and this crate does not honour (`sslnegotiation=direct`) is refused, and so
+/// is what nobody knows.
 #[derive(Clone)]
 #[must_use]
 pub struct PgConfig {
@@ -222,9 +223,6 @@ impl PgConfig {
         }
         if self.driver.get_ssl_negotiation() == SslNegotiation::Direct {
             return refuse("sslnegotiation", &"direct", "is not supported");
-        }
-        if self.driver.get_channel_binding() == ChannelBinding::Require {
-            return refuse("channel_binding", &"require", "is not supported");
         }
         let is_name = |name: &str| {
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');

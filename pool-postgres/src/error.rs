@@ -20,7 +20,7 @@ use thiserror::Error;
 /// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
 /// | [`TimedOut`](Cause::TimedOut) | `connect_timeout` of one host, the system's limit for packets | yes |
 /// | [`Lost`](Cause::Lost) | end of stream, reset; class 08, 57P05, 25P03 | yes |
-/// | [`Tls`](Cause::Tls) | rustls; a server without TLS; a build without the feature | no |
+/// | [`Tls`](Cause::Tls) | rustls; a server without TLS; a build without the feature; nothing to bind to | no |
 /// | [`Authentication`](Cause::Authentication) | 28000, 28P01, 42501 | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 3D000 | no |
@@ -96,6 +96,15 @@ pub enum PgError {
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// `channel_binding=require`, and there is nothing to bind the login to.
+    #[error("{address}: channel_binding (require) cannot be had: {reason}")]
+    #[non_exhaustive]
+    ChannelBinding {
+        /// The server.
+        address: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The password provider failed.
     #[error("no password for {address}: {error}")]
     #[non_exhaustive]
@@ -130,7 +139,10 @@ impl PgError {
             Self::Dns { .. } => Cause::Dns,
             Self::TimedOut { .. } => Cause::TimedOut,
             Self::ReadOnly { .. } => Cause::ReadOnly,
-            Self::TlsUnsupported | Self::TlsRefused { .. } | Self::Tls { .. } => Cause::Tls,
+            Self::TlsUnsupported
+            | Self::TlsRefused { .. }
+            | Self::Tls { .. }
+            | Self::ChannelBinding { .. } => Cause::Tls,
             Self::Password { .. } => Cause::Password,
             Self::Setting { .. } => Cause::Setting,
             Self::StillDirty => Cause::Dirty,

@@ -66,6 +66,14 @@
 //! the same way. `prefer` goes on without encryption where the server has none; unlike libpq's it does
 //! not try again without where the server speaks TLS and the handshake or the login fails. Across a network that is not yours only `verify-full` keeps others out.
 //!
+//! A login by SCRAM over an encrypted connection is bound to the server's certificate
+//! (SCRAM-SHA-256-PLUS), so that nobody in between can pass it on: `channel_binding=prefer`. `require`
+//! refuses a login that cannot be bound: without encryption, without a password, or with a certificate
+//! whose signature names no hash (Ed25519). Before a server whose TLS is ended by something in front of
+//! it, and begun anew, say `disable`. The driver's [`CancelToken`](tokio_postgres::CancelToken) of a
+//! connection that may be bound takes no stream with `NoTls`: whoever cancels by hand says `disable`,
+//! too.
+//!
 //! # Poolers in between
 //!
 //! Behind PgBouncer in transaction mode a connection of this pool has another server connection for
@@ -88,7 +96,7 @@
 //!
 //! # Not here
 //!
-//! Channel binding (`channel_binding=require` is refused), TLS by the system's library.
+//! TLS by the system's library.
 
 #![forbid(unsafe_code)]
 

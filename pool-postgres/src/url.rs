@@ -221,10 +221,6 @@ mod tests {
                 "sslnegotiation (direct) is not supported",
             ),
             (
-                "channel_binding=require",
-                "channel_binding (require) is not supported",
-            ),
-            (
                 "hostaddr=1.2.3.4,1.2.3.5",
                 "hostaddr (2 addresses) must be one for each host",
             ),

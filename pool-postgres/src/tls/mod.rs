@@ -4,6 +4,9 @@
 //! writes and reads is plain, and can be read along ([`wire`](crate::wire)), whether or not it is
 //! encrypted below.
 
+mod binding;
+#[cfg(feature = "rustls")]
+mod end_point;
 #[cfg(feature = "rustls")]
 mod rustls;
 
@@ -14,6 +17,8 @@ use tokio::net::TcpStream;
 
 use crate::error::PgError;
 use crate::target::{Stream, Target};
+
+pub(crate) use self::binding::{Begun, settings};
 
 /// What is asked of the encryption, in libpq's words.
 ///
@@ -61,6 +66,10 @@ pub(crate) struct Tls {
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
 }
+
+/// Why a login over an encrypted connection cannot be bound to it.
+#[cfg(feature = "rustls")]
+const NO_HASH: &str = "the signature of the server's certificate names no hash to bind to";
 
 impl Tls {
     /// Asks the server to encrypt, if that is wanted, and goes on as it answers.

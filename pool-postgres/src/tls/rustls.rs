@@ -14,10 +14,21 @@ use rustls::{
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use super::{SslMode, Tls};
+use super::{SslMode, Tls, end_point};
 use crate::error::PgError;
-use crate::target::{Stream, Target};
+use crate::target::{Socket, Stream, Target};
+
+impl Socket for TlsStream<TcpStream> {
+    fn end_point(&self) -> Result<Vec<u8>, &'static str> {
+        let (_, session) = self.get_ref();
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        shown
+            .and_then(|certificate| end_point::of(certificate))
+            .ok_or(super::NO_HASH)
+    }
+}
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+#[cfg(feature = "rustls")]
+mod binding;
 mod conformance;
+#[cfg(feature = "rustls")]
+mod front;
 mod outages;
 mod pooler;
 mod returns;
