@@ -28,6 +28,7 @@ use crate::tls::{SslMode, Tls};
 /// | [`ssl_mode`](Self::ssl_mode) | prefer | `sslmode=verify-full` |
 /// | [`ssl_root_certificate`](Self::ssl_root_certificate) | what Mozilla trusts | `sslrootcert=/etc/ca.pem` |
 /// | [`ssl_client_certificate`](Self::ssl_client_certificate) | none | `sslcert=…&sslkey=…` |
+/// | encryption without asking for it first (PostgreSQL 17) | no | `sslnegotiation=direct` |
 /// | a login bound to the encryption | prefer | `channel_binding=require`, `disable` |
 /// | application name | `pool-postgres` | `application_name=checkout` |
 /// | a limit for each host | 3 s where there are several, else the pool's | `connect_timeout=3` (seconds) |
@@ -37,8 +38,7 @@ use crate::tls::{SslMode, Tls};
 /// | unanswered packets | the system's | `tcp_user_timeout=10` (seconds; Linux) |
 /// | [`session`](Self::session), [`password_provider`](Self::password_provider), [`on_notice`](Self::on_notice) | none | |
 ///
-/// What the driver knows and this crate does not honour (`sslnegotiation=direct`) is refused, and so
-/// is what nobody knows.
+/// What nobody knows is refused.
 #[derive(Clone)]
 #[must_use]
 pub struct PgConfig {
@@ -221,8 +221,9 @@ impl PgConfig {
                 "and sslkey are given together or not at all",
             );
         }
-        if self.driver.get_ssl_negotiation() == SslNegotiation::Direct {
-            return refuse("sslnegotiation", &"direct", "is not supported");
+        if self.tls.is_direct && self.tls.mode < SslMode::Require {
+            let rule = "needs sslmode=require, verify-ca or verify-full";
+            return refuse("sslnegotiation", &"direct", rule);
         }
         let is_name = |name: &str| {
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
@@ -267,6 +268,7 @@ impl From<tokio_postgres::Config> for PgConfig {
                 // Whatever else the driver may learn to ask for is no less than that.
                 _ => SslMode::Require,
             },
+            is_direct: driver.get_ssl_negotiation() == SslNegotiation::Direct,
             ..Tls::default()
         };
         Self {

@@ -66,6 +66,10 @@
 //! the same way. `prefer` goes on without encryption where the server has none; unlike libpq's it does
 //! not try again without where the server speaks TLS and the handshake or the login fails. Across a network that is not yours only `verify-full` keeps others out.
 //!
+//! `sslnegotiation=direct` (PostgreSQL 17 and later; with `require` or stronger) spares the question
+//! whether the server encrypts, and its round trip. The tests have it answered by a stand-in before
+//! PostgreSQL 15, which agrees on the protocol `postgresql` as version 17 does.
+//!
 //! A login by SCRAM over an encrypted connection is bound to the server's certificate
 //! (SCRAM-SHA-256-PLUS), so that nobody in between can pass it on: `channel_binding=prefer`. `require`
 //! refuses a login that cannot be bound: without encryption, without a password, or with a certificate

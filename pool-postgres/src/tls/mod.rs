@@ -9,12 +9,20 @@ mod binding;
 mod end_point;
 #[cfg(feature = "rustls")]
 mod rustls;
+#[cfg(feature = "rustls")]
+mod terms;
 
+#[cfg(feature = "rustls")]
+use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use tokio::net::TcpStream;
 
+#[cfg(feature = "rustls")]
+use self::rustls as implementation;
+#[cfg(feature = "rustls")]
+use self::terms::{PROTOCOL, Problem};
 use crate::error::PgError;
 use crate::target::{Stream, Target};
 
@@ -65,6 +73,8 @@ pub(crate) struct Tls {
     pub(crate) root: Option<PathBuf>,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+    /// Whether the handshake comes first, without asking the server for it.
+    pub(crate) is_direct: bool,
 }
 
 /// Why a login over an encrypted connection cannot be bound to it.
@@ -88,6 +98,9 @@ impl Tls {
         if self.mode == SslMode::Disable {
             return Ok(Box::new(stream));
         }
+        if self.is_direct {
+            return self.encrypt(stream, host, target).await;
+        }
         let asked = async {
             stream.write_all(&SSL_REQUEST).await?;
             stream.read_u8().await
@@ -95,12 +108,41 @@ impl Tls {
         // One byte is read and no more: what a third party may have put after it is taken for the
         // beginning of the handshake, and fails it (CVE-2021-23222).
         match asked.await.map_err(|error| target.unreachable(error))? {
-            b'S' => self::rustls::begin(self, stream, host, target).await,
+            b'S' => self.encrypt(stream, host, target).await,
             _ if self.mode == SslMode::Prefer => Ok(Box::new(stream)),
             _ => Err(PgError::TlsRefused {
                 address: target.to_string(),
             }),
         }
+    }
+
+    #[cfg(feature = "rustls")]
+    async fn encrypt(
+        &self,
+        stream: TcpStream,
+        host: &str,
+        target: &Target,
+    ) -> Result<Stream, PgError> {
+        let failed = |error: Problem| match error.downcast::<io::Error>() {
+            Ok(error) if self.is_direct => {
+                target.unreachable(io::Error::new(error.kind(), format!("{error} ({DIRECT})")))
+            }
+            Ok(error) => target.unreachable(*error),
+            Err(error) => PgError::Tls {
+                address: target.to_string(),
+                error,
+            },
+        };
+        let terms = self.terms().await.map_err(failed)?;
+        let made = implementation::handshake(terms, stream, host).await;
+        let (stream, protocol) = made.map_err(failed)?;
+        // Who speaks another protocol must not be taken for a PostgreSQL (ALPACA).
+        if self.is_direct && protocol.as_deref() != Some(PROTOCOL.as_bytes()) {
+            return Err(failed(
+                format!("the server agrees on no protocol ({DIRECT})").into(),
+            ));
+        }
+        Ok(stream)
     }
 
     /// Goes on without encryption, or says that there is none.
@@ -118,3 +160,7 @@ impl Tls {
         Ok(Box::new(stream))
     }
 }
+
+/// What a server has to be to answer a handshake that it did not agree to.
+#[cfg(feature = "rustls")]
+const DIRECT: &str = "sslnegotiation=direct needs PostgreSQL 17";

@@ -1,13 +1,11 @@
 //! The handshake by rustls, with the provider `ring`.
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -16,9 +14,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{SslMode, Tls, end_point};
-use crate::error::PgError;
-use crate::target::{Socket, Stream, Target};
+use super::terms::{Identity, PROTOCOL, Problem, Terms, Trust};
+use super::{NO_HASH, end_point};
+use crate::target::{Socket, Stream};
 
 impl Socket for TlsStream<TcpStream> {
     fn end_point(&self) -> Result<Vec<u8>, &'static str> {
@@ -26,98 +24,86 @@ impl Socket for TlsStream<TcpStream> {
         let shown = session.peer_certificates().and_then(<[_]>::first);
         shown
             .and_then(|certificate| end_point::of(certificate))
-            .ok_or(super::NO_HASH)
+            .ok_or(NO_HASH)
     }
 }
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
-
-pub(super) async fn begin(
-    tls: &Tls,
+/// The encrypted stream, and the protocol that was agreed on.
+///
+/// # Errors
+///
+/// An [`io::Error`](std::io::Error) where the way to the server failed, and anything else where the encryption did.
+pub(super) async fn handshake(
+    terms: Terms,
     stream: TcpStream,
     host: &str,
-    target: &Target,
-) -> Result<Stream, PgError> {
-    let failed = |error: Problem| PgError::Tls {
-        address: target.to_string(),
-        error,
-    };
-    let config = tls.client().await.map_err(failed)?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(error.into()))?;
-    let connector = TlsConnector::from(Arc::new(config));
+) -> Result<(Stream, Option<Vec<u8>>), Problem> {
+    let connector = TlsConnector::from(Arc::new(client(&terms)?));
+    let name = ServerName::try_from(host.to_owned())?;
     match connector.connect(name, stream).await {
-        Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => match error.get_ref() {
-            Some(inner) if inner.is::<Error>() => Err(failed(error.into())),
-            _ => Err(target.unreachable(error)),
+        Ok(stream) => {
+            let protocol = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+            Ok((Box::new(stream), protocol))
+        }
+        Err(error) => match error.downcast::<Error>() {
+            Ok(error) => Err(error.into()),
+            Err(error) => Err(error.into()),
         },
     }
 }
 
-impl Tls {
-    async fn client(&self) -> Result<ClientConfig, Problem> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(self.verifier(provider).await?);
-        let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {
-            return Ok(builder.with_no_client_auth());
-        };
-        let key = PrivateKeyDer::from_pem_slice(&read(key).await?)?;
-        Ok(builder.with_client_auth_cert(certificates(certificate).await?, key)?)
+fn client(terms: &Terms) -> Result<ClientConfig, Problem> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(terms, provider)?);
+    let mut client = match &terms.identity {
+        None => builder.with_no_client_auth(),
+        Some(Identity { certificates, key }) => {
+            let key = PrivateKeyDer::from_pem_slice(&key.text)?;
+            builder.with_client_auth_cert(certificates.certificates(parse)?, key)?
+        }
+    };
+    if terms.is_direct {
+        client.alpn_protocols.push(PROTOCOL.into());
     }
+    Ok(client)
+}
 
-    async fn verifier(
-        &self,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Arc<dyn ServerCertVerifier>, Problem> {
-        let asks_for_none = match self.mode {
-            SslMode::Disable | SslMode::Prefer => true,
-            SslMode::Require => self.root.is_none(),
-            SslMode::VerifyCa | SslMode::VerifyFull => false,
-        };
-        if asks_for_none {
-            return Ok(Arc::new(Lenient {
-                provider,
-                authority: None,
-            }));
-        }
-        let mut roots = RootCertStore::empty();
-        match &self.root {
-            Some(file) => {
-                for certificate in certificates(file).await? {
-                    roots.add(certificate)?;
-                }
-            }
-            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        }
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let verifier = verifier.build()?;
-        if self.mode == SslMode::VerifyFull {
-            return Ok(verifier);
-        }
-        Ok(Arc::new(Lenient {
+fn verifier(
+    terms: &Terms,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, Problem> {
+    if terms.trust == Trust::Anybody {
+        return Ok(Arc::new(Lenient {
             provider,
-            authority: Some(verifier),
-        }))
+            authority: None,
+        }));
     }
+    let mut roots = RootCertStore::empty();
+    match &terms.roots {
+        Some(pem) => {
+            for certificate in pem.certificates(parse)? {
+                roots.add(certificate)?;
+            }
+        }
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let verifier = verifier.build()?;
+    if terms.trust == Trust::Host {
+        return Ok(verifier);
+    }
+    Ok(Arc::new(Lenient {
+        provider,
+        authority: Some(verifier),
+    }))
 }
 
-async fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let pem = read(file).await?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|error| format!("{}: {error}", file.display()))?;
-    if certificates.is_empty() {
-        return Err(format!("{} holds no certificate", file.display()).into());
-    }
-    Ok(certificates)
-}
-
-async fn read(file: &Path) -> Result<Vec<u8>, Problem> {
-    let read = tokio::fs::read(file).await;
-    Ok(read.map_err(|error: io::Error| format!("cannot read {}: {error}", file.display()))?)
+fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    CertificateDer::pem_slice_iter(pem).collect()
 }
 
 /// Does not ask for the host's name, and without an authority for nothing but that the other

@@ -1,4 +1,5 @@
-//! Stands between a client and a server and ends the client's encryption: an impostor's part.
+//! Stands between a client and a server and ends the client's encryption: as an impostor, or in the
+//! place of a server that is newer.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -43,6 +44,28 @@ impl Front {
                 assert_eq!(stream.read_u8().await?, b'S');
                 let name = ServerName::from(server.ip());
                 let mut stream = connector.connect(name, stream).await?;
+                copy_bidirectional(&mut client, &mut stream).await?;
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// Takes handshakes without a request before them, as PostgreSQL 17 does, and agrees on one of
+    /// `protocols`. Speaks to `server` unencrypted.
+    pub(crate) async fn direct(protocols: &[&str], server: &Server) -> Self {
+        let mut shows = shows(server.certificates().unwrap());
+        shows.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().into())
+            .collect();
+        let acceptor = TlsAcceptor::from(Arc::new(shows));
+        let server = server.address();
+        Self::start(move |client| {
+            let acceptor = acceptor.clone();
+            async move {
+                let mut client = acceptor.accept(client).await?;
+                let mut stream = TcpStream::connect(server).await?;
                 copy_bidirectional(&mut client, &mut stream).await?;
                 Ok(())
             }
