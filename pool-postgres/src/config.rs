@@ -26,7 +26,7 @@ use crate::tls::{SslMode, Tls};
 /// | [`statement_timeout`](Self::statement_timeout) | 60 s | `statement_timeout=30s`, `none` |
 /// | [`statement_cache`](Self::statement_cache) | 100 statements | `statement_cache=100` |
 /// | [`ssl_mode`](Self::ssl_mode) | prefer | `sslmode=verify-full` |
-/// | [`ssl_root_certificate`](Self::ssl_root_certificate) | what Mozilla trusts | `sslrootcert=/etc/ca.pem` |
+/// | [`ssl_root_certificate`](Self::ssl_root_certificate) | what Mozilla or the system trusts | `sslrootcert=/etc/ca.pem` |
 /// | [`ssl_client_certificate`](Self::ssl_client_certificate) | none | `sslcert=…&sslkey=…` |
 /// | encryption without asking for it first (PostgreSQL 17) | no | `sslnegotiation=direct` |
 /// | a login bound to the encryption | prefer | `channel_binding=require`, `disable` |
@@ -136,7 +136,7 @@ impl PgConfig {
     }
 
     /// Whether and how the way to the server is encrypted; [`SslMode::Prefer`] by default. Needs the
-    /// feature `rustls`.
+    /// feature `rustls` or `native-tls`.
     ///
     /// In a URL `sslmode=verify-full`.
     pub fn ssl_mode(mut self, mode: SslMode) -> Self {
@@ -144,7 +144,8 @@ impl PgConfig {
         self
     }
 
-    /// A PEM file of the authorities that are trusted, in place of those that Mozilla trusts.
+    /// A PEM file of the authorities that are trusted, in place of those that Mozilla trusts
+    /// (`rustls`) or the system (`native-tls`).
     ///
     /// In a URL `sslrootcert=/etc/ssl/db-ca.pem`.
     pub fn ssl_root_certificate(mut self, file: impl Into<PathBuf>) -> Self {

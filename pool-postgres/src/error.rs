@@ -20,7 +20,7 @@ use thiserror::Error;
 /// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
 /// | [`TimedOut`](Cause::TimedOut) | `connect_timeout` of one host, the system's limit for packets | yes |
 /// | [`Lost`](Cause::Lost) | end of stream, reset; class 08, 57P05, 25P03 | yes |
-/// | [`Tls`](Cause::Tls) | rustls; a server without TLS; a build without the feature; nothing to bind to | no |
+/// | [`Tls`](Cause::Tls) | the handshake; a server without TLS; a build without the feature; nothing to bind to | no |
 /// | [`Authentication`](Cause::Authentication) | 28000, 28P01, 42501 | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 3D000 | no |
@@ -76,7 +76,7 @@ pub enum PgError {
     #[error("{}", describe(.0))]
     Driver(#[from] tokio_postgres::Error),
     /// TLS is asked for, and this build has none.
-    #[error("sslmode asks for TLS: build pool-postgres with the feature `rustls`")]
+    #[error("sslmode asks for TLS: build pool-postgres with the feature `rustls` or `native-tls`")]
     TlsUnsupported,
     /// TLS is asked for, and the server has none.
     #[error("{address} does not speak TLS, and sslmode asks for it")]

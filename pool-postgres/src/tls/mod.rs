@@ -3,25 +3,35 @@
 //! The request for encryption is made here rather than by the driver, so that what the driver
 //! writes and reads is plain, and can be read along ([`wire`](crate::wire)), whether or not it is
 //! encrypted below.
+//!
+//! [`Tls`] asks, and decides what a handshake insists on ([`Terms`](terms::Terms)). The handshake itself
+//! is that of one implementation, `rustls` or else `native`, each with the same `handshake` and the
+//! same [`Socket`](crate::target::Socket).
 
 mod binding;
 #[cfg(feature = "rustls")]
 mod end_point;
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+mod native;
 #[cfg(feature = "rustls")]
 mod rustls;
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod terms;
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+mod way;
 
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use tokio::net::TcpStream;
 
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+use self::native as implementation;
 #[cfg(feature = "rustls")]
 use self::rustls as implementation;
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 use self::terms::{PROTOCOL, Problem};
 use crate::error::PgError;
 use crate::target::{Stream, Target};
@@ -69,7 +79,7 @@ impl FromStr for SslMode {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tls {
     pub(crate) mode: SslMode,
-    /// Who is trusted, as PEM; without it the authorities that Mozilla trusts.
+    /// Who is trusted, as PEM; without it whom Mozilla trusts (`rustls`) or the system (`native-tls`).
     pub(crate) root: Option<PathBuf>,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
@@ -78,12 +88,12 @@ pub(crate) struct Tls {
 }
 
 /// Why a login over an encrypted connection cannot be bound to it.
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 const NO_HASH: &str = "the signature of the server's certificate names no hash to bind to";
 
 impl Tls {
     /// Asks the server to encrypt, if that is wanted, and goes on as it answers.
-    #[cfg(feature = "rustls")]
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     pub(crate) async fn begin(
         &self,
         mut stream: TcpStream,
@@ -116,7 +126,7 @@ impl Tls {
         }
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     async fn encrypt(
         &self,
         stream: TcpStream,
@@ -146,7 +156,7 @@ impl Tls {
     }
 
     /// Goes on without encryption, or says that there is none.
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
     #[expect(clippy::unused_async, reason = "with encryption it waits")]
     pub(crate) async fn begin(
         &self,
@@ -162,5 +172,5 @@ impl Tls {
 }
 
 /// What a server has to be to answer a handshake that it did not agree to.
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 const DIRECT: &str = "sslnegotiation=direct needs PostgreSQL 17";

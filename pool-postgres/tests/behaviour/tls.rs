@@ -153,5 +153,8 @@ async fn who_speaks_no_postgresql_or_waits_for_a_request_is_told_as_that() {
         let error = is_encrypted(config(&url)).await.unwrap_err();
         let told = error.to_string();
         assert!(told.contains("needs PostgreSQL 17"), "{told}");
+        let hangs_up = address == server.address();
+        let cause = if hangs_up { Cause::Lost } else { Cause::Tls };
+        assert_eq!(error.cause(), cause, "{told}");
     }
 }
