@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::PasswordProvider;
-use tokio_postgres::config::{self, ChannelBinding, Host, SslNegotiation};
+use tokio_postgres::config::{self, Host, SslNegotiation};
 use tokio_postgres::error::DbError;
 
 use crate::error::PgError;
@@ -26,8 +26,10 @@ use crate::tls::{SslMode, Tls};
 /// | [`statement_timeout`](Self::statement_timeout) | 60 s | `statement_timeout=30s`, `none` |
 /// | [`statement_cache`](Self::statement_cache) | 100 statements | `statement_cache=100` |
 /// | [`ssl_mode`](Self::ssl_mode) | prefer | `sslmode=verify-full` |
-/// | [`ssl_root_certificate`](Self::ssl_root_certificate) | what Mozilla trusts | `sslrootcert=/etc/ca.pem` |
+/// | [`ssl_root_certificate`](Self::ssl_root_certificate) | what Mozilla or the system trusts | `sslrootcert=/etc/ca.pem` |
 /// | [`ssl_client_certificate`](Self::ssl_client_certificate) | none | `sslcert=…&sslkey=…` |
+/// | encryption without asking for it first (PostgreSQL 17) | no | `sslnegotiation=direct` |
+/// | a login bound to the encryption | prefer | `channel_binding=require`, `disable` |
 /// | application name | `pool-postgres` | `application_name=checkout` |
 /// | a limit for each host | 3 s where there are several, else the pool's | `connect_timeout=3` (seconds) |
 /// | several hosts | | `host1:5432,host2:5432`, `load_balance_hosts=random`, `hostaddr=…` |
@@ -36,8 +38,7 @@ use crate::tls::{SslMode, Tls};
 /// | unanswered packets | the system's | `tcp_user_timeout=10` (seconds; Linux) |
 /// | [`session`](Self::session), [`password_provider`](Self::password_provider), [`on_notice`](Self::on_notice) | none | |
 ///
-/// Names the driver knows and this crate does not honour (`sslnegotiation=direct`,
-/// `channel_binding=require`) are refused, and so is what nobody knows.
+/// What nobody knows is refused.
 #[derive(Clone)]
 #[must_use]
 pub struct PgConfig {
@@ -135,7 +136,7 @@ impl PgConfig {
     }
 
     /// Whether and how the way to the server is encrypted; [`SslMode::Prefer`] by default. Needs the
-    /// feature `rustls`.
+    /// feature `rustls` or `native-tls`.
     ///
     /// In a URL `sslmode=verify-full`.
     pub fn ssl_mode(mut self, mode: SslMode) -> Self {
@@ -143,7 +144,8 @@ impl PgConfig {
         self
     }
 
-    /// A PEM file of the authorities that are trusted, in place of those that Mozilla trusts.
+    /// A PEM file of the authorities that are trusted, in place of those that Mozilla trusts
+    /// (`rustls`) or the system (`native-tls`).
     ///
     /// In a URL `sslrootcert=/etc/ssl/db-ca.pem`.
     pub fn ssl_root_certificate(mut self, file: impl Into<PathBuf>) -> Self {
@@ -220,11 +222,9 @@ impl PgConfig {
                 "and sslkey are given together or not at all",
             );
         }
-        if self.driver.get_ssl_negotiation() == SslNegotiation::Direct {
-            return refuse("sslnegotiation", &"direct", "is not supported");
-        }
-        if self.driver.get_channel_binding() == ChannelBinding::Require {
-            return refuse("channel_binding", &"require", "is not supported");
+        if self.tls.is_direct && self.tls.mode < SslMode::Require {
+            let rule = "needs sslmode=require, verify-ca or verify-full";
+            return refuse("sslnegotiation", &"direct", rule);
         }
         let is_name = |name: &str| {
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
@@ -269,6 +269,7 @@ impl From<tokio_postgres::Config> for PgConfig {
                 // Whatever else the driver may learn to ask for is no less than that.
                 _ => SslMode::Require,
             },
+            is_direct: driver.get_ssl_negotiation() == SslNegotiation::Direct,
             ..Tls::default()
         };
         Self {

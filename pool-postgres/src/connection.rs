@@ -11,15 +11,15 @@ use pool_core::{Condition, Interrupter};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Connection, NoTls, Row, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, Connection, Row, SimpleQueryMessage, Statement};
 
 use crate::config::{PgConfig, Recycle};
 use crate::error::PgError;
 use crate::messages::{Messages, Notifications};
 use crate::statements::Statements;
 use crate::target::{Stream, Target};
+use crate::tls::{self, Begun};
 use crate::wire::{Session, Watched};
 
 /// A connection to PostgreSQL; it dereferences to [`tokio_postgres::Client`].
@@ -44,9 +44,10 @@ impl PgConnection {
         config: &PgConfig,
     ) -> Result<Self, PgError> {
         let (stream, target) = target.connect().await?;
+        let startup = tls::settings(startup, &stream, &target)?;
         let session = Arc::new(Session::default());
         let watched = Watched::new(stream, Arc::clone(&session));
-        let (client, connection) = startup.connect_raw(watched, NoTls).await?;
+        let (client, connection) = startup.connect_raw(watched, Begun).await?;
         let server_version = connection.parameter("server_version").unwrap_or_default();
         let server_version = server_version.into();
         let messages = Arc::new(Messages::new(config.on_notice.clone()));
@@ -266,7 +267,7 @@ const GRACE: Duration = Duration::from_millis(20);
 
 /// Drives a connection to its end.
 async fn drive(
-    mut connection: Connection<Watched<Stream>, NoTlsStream>,
+    mut connection: Connection<Watched<Stream>, Watched<Stream>>,
     session: Arc<Session>,
     messages: Arc<Messages>,
 ) {

@@ -20,7 +20,7 @@ use thiserror::Error;
 /// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
 /// | [`TimedOut`](Cause::TimedOut) | `connect_timeout` of one host, the system's limit for packets | yes |
 /// | [`Lost`](Cause::Lost) | end of stream, reset; class 08, 57P05, 25P03 | yes |
-/// | [`Tls`](Cause::Tls) | rustls; a server without TLS; a build without the feature | no |
+/// | [`Tls`](Cause::Tls) | the handshake; a server without TLS; a build without the feature; nothing to bind to | no |
 /// | [`Authentication`](Cause::Authentication) | 28000, 28P01, 42501 | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 3D000 | no |
@@ -76,7 +76,7 @@ pub enum PgError {
     #[error("{}", describe(.0))]
     Driver(#[from] tokio_postgres::Error),
     /// TLS is asked for, and this build has none.
-    #[error("sslmode asks for TLS: build pool-postgres with the feature `rustls`")]
+    #[error("sslmode asks for TLS: build pool-postgres with the feature `rustls` or `native-tls`")]
     TlsUnsupported,
     /// TLS is asked for, and the server has none.
     #[error("{address} does not speak TLS, and sslmode asks for it")]
@@ -95,6 +95,15 @@ pub enum PgError {
         /// Why not.
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// `channel_binding=require`, and there is nothing to bind the login to.
+    #[error("{address}: channel_binding (require) cannot be had: {reason}")]
+    #[non_exhaustive]
+    ChannelBinding {
+        /// The server.
+        address: String,
+        /// Why not.
+        reason: &'static str,
     },
     /// The password provider failed.
     #[error("no password for {address}: {error}")]
@@ -130,7 +139,10 @@ impl PgError {
             Self::Dns { .. } => Cause::Dns,
             Self::TimedOut { .. } => Cause::TimedOut,
             Self::ReadOnly { .. } => Cause::ReadOnly,
-            Self::TlsUnsupported | Self::TlsRefused { .. } | Self::Tls { .. } => Cause::Tls,
+            Self::TlsUnsupported
+            | Self::TlsRefused { .. }
+            | Self::Tls { .. }
+            | Self::ChannelBinding { .. } => Cause::Tls,
             Self::Password { .. } => Cause::Password,
             Self::Setting { .. } => Cause::Setting,
             Self::StillDirty => Cause::Dirty,

@@ -60,11 +60,26 @@
 //!
 //! # TLS
 //!
-//! With the feature `rustls` (provider `ring`), in libpq's words: `sslmode` `disable`, `prefer` (the
-//! default), `require`, `verify-ca`, `verify-full`; `sslrootcert`, without it the authorities that
-//! Mozilla trusts; `sslcert` and `sslkey`. The files are read at each connect. Cancel requests take
-//! the same way. `prefer` goes on without encryption where the server has none; unlike libpq's it does
-//! not try again without where the server speaks TLS and the handshake or the login fails. Across a network that is not yours only `verify-full` keeps others out.
+//! With the feature `rustls` (provider `ring`), or else `native-tls` (OpenSSL, Schannel or Secure
+//! Transport, whichever is the system's; tried with OpenSSL 3), in libpq's words: `sslmode` `disable`,
+//! `prefer` (the default), `require`, `verify-ca`, `verify-full`; `sslrootcert`, without it the
+//! authorities that Mozilla trusts (`rustls`) or the system (`native-tls`); `sslcert` and `sslkey` (for
+//! `native-tls` in PKCS#8). The files are read at each connect. Cancel requests take the same way.
+//! `prefer` goes on without encryption where the server has none; unlike libpq's it does not try again
+//! without where the server speaks TLS and the handshake or the login fails. Across a network that is
+//! not yours only `verify-full` keeps others out.
+//!
+//! `sslnegotiation=direct` (PostgreSQL 17 and later; with `require` or stronger) spares the question
+//! whether the server encrypts, and its round trip. The tests have it answered by a stand-in before
+//! PostgreSQL 15, which agrees on the protocol `postgresql` as version 17 does.
+//!
+//! A login by SCRAM over an encrypted connection is bound to the server's certificate
+//! (SCRAM-SHA-256-PLUS), so that nobody in between can pass it on: `channel_binding=prefer`. `require`
+//! refuses a login that cannot be bound: without encryption, without a password, or with a certificate
+//! whose signature names no hash (Ed25519; by `native-tls` RSA-PSS, too). Where something in front of
+//! the server ends its encryption and begins another, say `disable`. The driver's
+//! [`CancelToken`](tokio_postgres::CancelToken) of a connection that may be bound takes no stream with
+//! `NoTls`: whoever cancels by hand says `disable`, too.
 //!
 //! # Poolers in between
 //!
@@ -85,10 +100,6 @@
 //! | 12 to 18 | not by us; the protocol (3.0) is the same | |
 //!
 //! [`PgConnection::server_version`] tells which one answers.
-//!
-//! # Not here
-//!
-//! Channel binding (`channel_binding=require` is refused), TLS by the system's library.
 
 #![forbid(unsafe_code)]
 

@@ -10,19 +10,25 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio_postgres::CancelToken;
 use tokio_postgres::config::Host;
-use tokio_postgres::{CancelToken, NoTls};
 
 use crate::config::PgConfig;
 use crate::error::PgError;
-use crate::tls::Tls;
+use crate::tls::{Begun, Tls};
 
 /// A way to a server, encrypted where that is wanted.
 pub(crate) type Stream = Box<dyn Socket>;
 
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    /// The hash of the server's certificate, or why there is none.
+    fn end_point(&self) -> Result<Vec<u8>, &'static str> {
+        Err("the connection is not encrypted")
+    }
+}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+impl Socket for TcpStream {}
+impl Socket for UnixStream {}
 
 /// One server, and how it is spoken to.
 #[derive(Debug, Clone)]
@@ -162,7 +168,7 @@ impl Target {
     /// Asks the server to cancel what runs on a connection; nobody is told whether it did.
     pub(crate) async fn cancel(&self, token: &CancelToken) {
         if let Ok((stream, _)) = self.connect().await {
-            let _asked = token.cancel_query_raw(stream, NoTls).await;
+            let _asked = token.cancel_query_raw(stream, Begun).await;
         }
     }
 

@@ -218,11 +218,7 @@ mod tests {
             ),
             (
                 "sslnegotiation=direct",
-                "sslnegotiation (direct) is not supported",
-            ),
-            (
-                "channel_binding=require",
-                "channel_binding (require) is not supported",
+                "sslnegotiation (direct) needs sslmode=require",
             ),
             (
                 "hostaddr=1.2.3.4,1.2.3.5",

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 /// What is known of a session.
 #[derive(Debug, Default)]
@@ -238,6 +239,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             _ => {}
         });
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: TlsStream + Unpin> TlsStream for Watched<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.stream.channel_binding()
     }
 }
 

@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod binding;
 mod conformance;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod front;
 mod outages;
 mod pooler;
 mod returns;
 mod sessions;
 mod statements;
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod troubles;
 

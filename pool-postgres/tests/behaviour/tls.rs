@@ -4,6 +4,7 @@ use pool_postgres::pool_core::{Manager, Severity};
 use pool_postgres::{Cause, PgConfig, PgError, PgManager, SslMode};
 use pool_servers::{Postgres, Server};
 
+use crate::front::Front;
 use crate::{config, server, soon, text};
 
 const IS_ENCRYPTED: &str = "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
@@ -123,4 +124,37 @@ async fn what_was_left_behind_is_seen_below_the_encryption_too() {
     let (slept, ()) = soon(async { tokio::join!(sleeping, cancelling) }).await;
     let cancelled = pool_postgres::tokio_postgres::error::SqlState::QUERY_CANCELED;
     assert_eq!(slept.unwrap_err().code(), Some(&cancelled));
+}
+
+#[tokio::test]
+async fn a_handshake_may_come_without_a_request() {
+    let server = encrypting().await;
+    let front = Front::direct(&["postgresql"], &server).await;
+    let direct = |mode| {
+        let url = "postgres://postgres@{}/postgres?sslnegotiation=direct&sslmode=";
+        let url = url.replace("{}", &front.address().to_string()) + mode;
+        config(&url).ssl_root_certificate(server.certificates().unwrap().authority())
+    };
+    for mode in ["require", "verify-full"] {
+        let manager = PgManager::new(direct(mode));
+        let conn = soon(manager.connect()).await.unwrap();
+        assert_eq!(soon(text(&conn, "SELECT 'here'")).await, "here");
+        soon(manager.close(conn)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_speaks_no_postgresql_or_waits_for_a_request_is_told_as_that() {
+    let server = encrypting().await;
+    let front = Front::direct(&[], &server).await;
+    for address in [front.address(), server.address()] {
+        let parameters = "sslnegotiation=direct&sslmode=require";
+        let url = format!("postgres://postgres@{address}/postgres?{parameters}");
+        let error = is_encrypted(config(&url)).await.unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains("needs PostgreSQL 17"), "{told}");
+        let hangs_up = address == server.address();
+        let cause = if hangs_up { Cause::Lost } else { Cause::Tls };
+        assert_eq!(error.cause(), cause, "{told}");
+    }
 }
