@@ -7,8 +7,8 @@
 //! event has to tell the keeper of it. While there are checkouts it also keeps the coarse clock.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicUsize, fence};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::sleep_until;
@@ -119,7 +119,7 @@ impl<M: Manager> Keeper<M> {
     async fn run(self) {
         let inner = &self.inner;
         let clock = &inner.dial.clock;
-        let tick = inner.limits.tick();
+        let tick = inner.limits.tick;
         let mut runs_until = 0;
         let mut sweep_at = 0;
         let config = &inner.config;
@@ -131,13 +131,11 @@ impl<M: Manager> Keeper<M> {
         let mut shut_down = std::pin::pin!(inner.shut_down());
         loop {
             let now = clock.exact();
-            let somebody_waits = || inner.exchange.waiting().0 > 0;
-            if runs_until <= now && !somebody_waits() {
+            if runs_until <= now && inner.exchange.waiting().0 == 0 {
                 clock.run_down();
-                // Pairs with the fence of `alarm_is_set`, which has the reason.
-                fence(SeqCst);
             }
-            let alarms = runs_until > 0 && somebody_waits();
+            // After the clock: `alarm_is_set` has the reason.
+            let alarms = runs_until > 0 && inner.exchange.is_anybody_waiting();
             if alarms {
                 runs_until = runs_until.max(now + 1);
             }

@@ -3,15 +3,13 @@
 //! A timer of the runtime costs more than the rest of a wait, and hardly any is ever needed. So a
 //! waiter whose deadline is far away has none: it leaves an alarm with the queue, and the keeper,
 //! which looks at the alarms at each tick, wakes it shortly before the deadline to set a timer
-//! then. Who cannot rely on a keeper (it is not running, or shares a single thread with whatever
-//! blocks it) sets one at once.
+//! then. Who cannot rely on a keeper (it is not running, or lives on another runtime that may not be
+//! driven) sets one at once.
 
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::fence;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -120,15 +118,14 @@ impl<M: Manager> Inner<M> {
     /// Whether the alarm of a stay that has begun will ring: the keeper may have let the clock
     /// run down since it was asked for one.
     pub(crate) fn alarm_is_set(&self, alarm_at: Nanos) -> bool {
-        // Pairs with the fence of the keeper, between letting the clock run down and looking
-        // whether somebody waits: either it sees this stay, or this sees the clock stand.
-        fence(SeqCst);
+        // The keeper lets the clock run down and then looks into the queue, under its lock; this
+        // stay joined it under the same. Either that sees this stay, or this sees the clock stand.
         alarm_at != Nanos::MAX && self.dial.clock.coarse().is_some()
     }
 
     /// How long before a deadline the alarm rings.
     pub(crate) fn alarm_margin(&self) -> Nanos {
-        2 * self.limits.tick()
+        2 * self.limits.tick
     }
 }
 

@@ -613,6 +613,11 @@ impl<T: Member> Exchange<T> {
         )
     }
 
+    /// Whether anybody waits, as of now and under the lock.
+    pub(crate) fn is_anybody_waiting(&self) -> bool {
+        !self.lock().queue.is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Line<T>> {
         lock(&self.counter.line)
     }

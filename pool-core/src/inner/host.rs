@@ -46,9 +46,20 @@ impl Host {
         true
     }
 
-    /// Whether the keeper runs, and goes on whatever the caller's runtime does.
+    /// Whether the keeper runs, and is as sure to go on as a timer of the caller's would be: on
+    /// threads of its runtime's own, or on the caller's runtime.
     pub(crate) fn keeper_can_be_relied_on(&self) -> bool {
-        self.is_driven.load(Acquire) && self.keeper_is_alive()
+        self.keeper_is_alive() && (self.is_driven.load(Acquire) || self.is_on_this_runtime())
+    }
+
+    fn is_on_this_runtime(&self) -> bool {
+        let Ok(here) = Handle::try_current() else {
+            return false;
+        };
+        let settled = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        settled
+            .as_ref()
+            .is_some_and(|handle| handle.id() == here.id())
     }
 
     /// The keeper has ended.

@@ -220,25 +220,23 @@ impl<T> Queue<T> {
         } = arrival;
         self.next_alarm = self.next_alarm.min(alarm_at);
         self.len += 1;
-        let turn = turn.unwrap_or_else(|| {
-            self.turns += 1;
-            Turn(self.turns)
-        });
-        let entry = Entry {
+        let entry = |turn| Entry {
             waiter: Some(waiter),
             turn,
             since,
             alarm_at,
         };
-        match self.entries.back() {
-            Some(last) if last.turn > turn => {
-                // One of the few at the front who have come back.
-                let place = self.entries.partition_point(|other| other.turn <= turn);
-                self.entries.insert(place, entry);
-            }
-            _ => self.entries.push_back(entry),
+        if let Some(turn) = turn {
+            let place = self.entries.partition_point(|other| other.turn <= turn);
+            self.entries.insert(place, entry(turn));
+            turn
+        } else {
+            // Nobody has a later one, so nothing need be compared.
+            self.turns += 1;
+            let turn = Turn(self.turns);
+            self.entries.push_back(entry(turn));
+            turn
         }
-        turn
     }
 
     /// Since when the first has waited.

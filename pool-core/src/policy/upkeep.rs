@@ -19,8 +19,9 @@ pub(crate) struct Limits {
     pub(crate) reclaim_threshold: Nanos,
     /// One of so many uses is timed in any case.
     pub(crate) sampled_every: u32,
-    /// How often a queue is looked at, at least.
-    shedding_pause: Nanos,
+    /// How fine the coarse time is: a tenth of the shortest period or half the target of shedding,
+    /// from 1 to 100 ms.
+    pub(crate) tick: Nanos,
 }
 
 /// What an idle connection is due for.
@@ -39,7 +40,11 @@ const NEVER: Nanos = Nanos::MAX;
 impl Limits {
     pub(crate) fn new(config: &PoolConfig) -> Self {
         let limit = |setting: Option<std::time::Duration>| setting.map_or(NEVER, nanos);
-        Self {
+        let shedding_pause = match config.shedding {
+            Shedding::Off => NEVER,
+            Shedding::Observe | Shedding::On => nanos(config.shedding_target) / 2,
+        };
+        let mut limits = Self {
             max_lifetime: limit(config.max_lifetime),
             lifetime_jitter: config.lifetime_jitter,
             idle_timeout: limit(config.idle_timeout),
@@ -53,11 +58,11 @@ impl Limits {
             leak_threshold: limit(config.leak_threshold),
             reclaim_threshold: limit(config.reclaim_threshold),
             sampled_every: if config.leak_backtraces > 0.0 { 1 } else { 64 },
-            shedding_pause: match config.shedding {
-                Shedding::Off => NEVER,
-                Shedding::Observe | Shedding::On => nanos(config.shedding_target) / 2,
-            },
-        }
+            tick: 0,
+        };
+        let tenth = limits.shortest().min(limits.trusted_for.max(1)) / 10;
+        limits.tick = tenth.min(shedding_pause).clamp(1_000_000, 100_000_000);
+        limits
     }
 
     /// When a connection opened `now` is too old; `unit` is the jitter, from 0 to 1.
@@ -140,13 +145,6 @@ impl Limits {
     fn lead(&self) -> Nanos {
         const LONGEST: Nanos = 30_000_000_000;
         (self.max_lifetime / 20).min(LONGEST)
-    }
-
-    /// How fine the coarse time is: a tenth of the shortest period or half the target of shedding,
-    /// from 1 to 100 ms.
-    pub(crate) fn tick(&self) -> Nanos {
-        let tenth = self.shortest().min(self.trusted_for.max(1)) / 10;
-        tenth.min(self.shedding_pause).clamp(1_000_000, 100_000_000)
     }
 
     /// The shortest time after which a connection may be due for something.

@@ -1,8 +1,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use pool_core::Pool;
 use pool_core::testing::{MockManager, Step};
+use pool_core::{Error, Pool};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{builder, open, settle};
@@ -118,4 +119,23 @@ fn who_waits_on_one_runtime_is_served_though_another_one_ends() {
     }
     drop(first);
     assert_eq!(waiter.join().unwrap().unwrap(), 1);
+}
+
+#[test]
+fn a_wait_ends_in_time_on_the_pools_thread_and_on_one_the_pool_knows_nothing_of() {
+    let mock = MockManager::new();
+    // Long enough for the keeper to be asked for an alarm, and none but the first is driven.
+    let patience = Duration::from_millis(700);
+    let (first, second) = (real_runtime(), real_runtime());
+    let pool = first.block_on(open(&mock, 1, 1));
+    let held = first.block_on(pool.get()).unwrap();
+    for runtime in [&first, &second] {
+        let waited = runtime.block_on(pool.get_timeout(patience));
+        let error = waited.expect_err("the only connection is held");
+        assert!(
+            matches!(error, Error::Timeout { waited, .. } if waited >= patience),
+            "{error}"
+        );
+    }
+    drop(held);
 }
