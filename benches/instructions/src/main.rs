@@ -8,10 +8,12 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use pool_core::{Manager, Pool};
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
+use tokio::time::sleep;
 
 /// Connections that do nothing.
 struct Nothing;
@@ -20,7 +22,9 @@ impl Manager for Nothing {
     type Connection = ();
     type Error = Infallible;
 
+    /// Long enough for the pool to weigh in any run, fast or slow, whether waiting is shorter.
     async fn connect(&self) -> Result<(), Infallible> {
+        sleep(Duration::from_millis(100)).await;
         Ok(())
     }
 

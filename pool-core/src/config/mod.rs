@@ -213,8 +213,8 @@ settings! {
 
         /// Connects a second after an outage, beyond the first ten.
         ///
-        /// A token bucket that is full until connects have failed for a second or longer, so it
-        /// paces recovery only: neither opening a pool nor replacing connections.
+        /// By a token bucket, once connects have failed for a second or longer and until a pool of
+        /// this size would be full; neither opening a pool nor replacing connections is paced.
         recovery_rate: Option<u64> = Some(100) => {
             variable: "POOL_RECOVERY_RATE",
             default: "100",

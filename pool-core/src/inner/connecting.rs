@@ -133,12 +133,12 @@ impl Connecting {
         self.state().patience.note(took);
     }
 
-    /// When the next connect of a pool of that size may begin; `None` while none may. One that may
-    /// at this moment is taken to begin.
-    pub(super) fn admit(&self, somebody_waits: bool, size: usize, now: Nanos) -> Option<Nanos> {
+    /// When the next connect may begin; `None` while none may. One that may at this moment is taken to
+    /// begin.
+    pub(super) fn admit(&self, somebody_waits: bool, now: Nanos) -> Option<Nanos> {
         let mut state = self.state();
         let at = state.next_at(somebody_waits)?;
-        let at = at.max(state.recovery.next_at(size));
+        let at = at.max(state.recovery.next_at());
         if at <= now {
             state.recovery.take(now);
         }

@@ -167,8 +167,7 @@ impl<M: Manager> Inner<M> {
                 return false;
             }
             let somebody_waits = was_asked || self.exchange.waiting().0 > 0;
-            let (_, size) = self.exchange.limits();
-            let Some(at) = self.connecting.admit(somebody_waits, size, now) else {
+            let Some(at) = self.connecting.admit(somebody_waits, now) else {
                 return false;
             };
             if at <= now {

@@ -1,17 +1,17 @@
 //! How fast a pool fills up again after an outage.
 //!
 //! A server that has just come back has cold caches and every client at its door. Once connects have
-//! failed for a second or longer, the pool opens the first ten at once and then so many a second: a
-//! token bucket, which holds as many tokens as the pool may have connections and which only an outage
-//! empties. So it neither delays opening a pool nor replacing connections, and a small pool never
-//! notices it.
+//! failed for a second or longer, the pool opens the first ten at once and then so many a second, by a
+//! token bucket, until a pool of its size would be full. At any other time nothing is limited: neither
+//! opening a pool nor replacing connections, however fast they wear out; and a small pool never
+//! notices an outage either.
 
 use crate::inner::clock::Nanos;
 
 const SECOND: Nanos = 1_000_000_000;
-/// How long connects must have failed for the bucket to be emptied.
+/// How long connects must have failed for those that follow to be paced.
 const OUTAGE: Nanos = SECOND;
-/// The tokens that are left in it then.
+/// The tokens that the bucket holds.
 const BURST: u64 = 10;
 
 /// The token bucket of one pool's connects.
@@ -23,6 +23,8 @@ pub(crate) struct Recovery {
     failing_since: Option<Nanos>,
     /// When the bucket is full, if none is taken until then.
     full_at: Nanos,
+    /// Until when connects are paced.
+    until: Nanos,
 }
 
 impl Recovery {
@@ -32,6 +34,7 @@ impl Recovery {
             interval: rate.map(|rate| (SECOND / rate.max(1)).max(1)),
             failing_since: None,
             full_at: 0,
+            until: 0,
         }
     }
 
@@ -43,20 +46,22 @@ impl Recovery {
     pub(crate) fn on_success(&mut self, now: Nanos, size: usize) {
         let since = self.failing_since.take();
         if since.is_some_and(|since| now.saturating_sub(since) >= OUTAGE) {
-            let missing = (size as u64).saturating_sub(BURST);
-            self.full_at = now.saturating_add(self.time_for(missing));
+            let paced = (size as u64).saturating_sub(BURST);
+            self.until = now.saturating_add(self.time_for(paced));
         }
     }
 
-    /// When the next connect of such a pool may begin.
-    pub(crate) fn next_at(&self, size: usize) -> Nanos {
-        let all_but_one = (size as u64).saturating_sub(1);
-        self.full_at.saturating_sub(self.time_for(all_but_one))
+    /// When the next connect may begin.
+    pub(crate) fn next_at(&self) -> Nanos {
+        let has_a_token_at = self.full_at.saturating_sub(self.time_for(BURST - 1));
+        has_a_token_at.min(self.until)
     }
 
     /// A connect begins.
     pub(crate) fn take(&mut self, now: Nanos) {
-        self.full_at = self.full_at.max(now).saturating_add(self.time_for(1));
+        if now < self.until {
+            self.full_at = self.full_at.max(now).saturating_add(self.time_for(1));
+        }
     }
 
     fn time_for(&self, tokens: u64) -> Nanos {
@@ -69,19 +74,16 @@ impl Recovery {
 mod tests {
     use super::{BURST, Nanos, OUTAGE, Recovery, SECOND};
 
-    /// How many connects begin within `time`, each as early as it may.
-    fn begun_within(recovery: &mut Recovery, from: Nanos, time: Nanos, size: usize) -> usize {
-        let mut begun = 0;
+    /// How many of `wanted` connects begin within `time`, each as early as it may.
+    fn begun_within(recovery: &mut Recovery, from: Nanos, time: Nanos, wanted: u64) -> u64 {
         let mut now = from;
-        while begun < size {
-            now = now.max(recovery.next_at(size));
-            if now >= from + time {
-                break;
-            }
-            recovery.take(now);
-            begun += 1;
-        }
-        begun
+        (0..wanted)
+            .take_while(|_| {
+                now = now.max(recovery.next_at());
+                recovery.take(now);
+                now < from + time
+            })
+            .count() as u64
     }
 
     fn after_outage(rate: Option<u64>, lasting: Nanos, size: usize) -> Recovery {
@@ -93,24 +95,23 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_is_opened_as_fast_as_it_goes() {
+    fn while_there_is_no_outage_nothing_is_limited() {
         let mut recovery = Recovery::new(Some(100));
-        assert_eq!(begun_within(&mut recovery, SECOND, 1, 10_000), 10_000);
+        assert_eq!(begun_within(&mut recovery, SECOND, 1, 100_000), 100_000);
     }
 
     #[test]
-    fn after_an_outage_come_a_burst_and_then_so_many_a_second() {
-        let mut recovery = after_outage(Some(100), OUTAGE, 1_000);
-        let from = SECOND + OUTAGE;
-        let burst = usize::try_from(BURST).unwrap();
-        assert_eq!(begun_within(&mut recovery, from, 1, 1_000), burst);
-        let later = begun_within(&mut recovery, from + 1, SECOND, 1_000);
-        assert_eq!(later, 100);
-        assert_eq!(
-            begun_within(&mut recovery, from + 100 * SECOND, 1, 1_000),
-            1_000,
-            "it fills up in time"
-        );
+    fn after_an_outage_come_a_burst_and_then_so_many_a_second_until_the_pool_could_be_full() {
+        let outage = 3 * OUTAGE;
+        let from = SECOND + outage;
+        let recovering = || after_outage(Some(100), outage, 1_000);
+        assert_eq!(begun_within(&mut recovering(), from, 1, 1_000), BURST);
+        let in_time = begun_within(&mut recovering(), from, 2 * SECOND, 1_000);
+        assert_eq!(in_time, BURST + 199);
+        let full = begun_within(&mut recovering(), from, 10 * SECOND, 1_000);
+        assert_eq!(full, 1_000);
+        let later = from + 10 * SECOND;
+        assert_eq!(begun_within(&mut recovering(), later, 1, 100_000), 100_000);
     }
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
     fn small_pools_and_those_without_a_limit_never_notice() {
         for (rate, size) in [(Some(1), 10), (None, 1_000)] {
             let mut recovery = after_outage(rate, 60 * OUTAGE, size);
-            assert_eq!(begun_within(&mut recovery, 61 * SECOND, 1, size), size);
+            assert_eq!(begun_within(&mut recovery, 61 * SECOND, 1, 1_000), 1_000);
         }
     }
 }

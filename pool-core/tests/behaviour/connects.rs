@@ -78,6 +78,18 @@ async fn a_thousand_waiters_on_a_dead_server_make_no_storm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connections_that_wear_out_are_replaced_as_fast_as_they_do() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 2).max_uses(1).build().unwrap();
+    let began = Instant::now();
+    for _ in 0..500 {
+        drop(pool.get().await.unwrap());
+    }
+    assert_eq!(mock.count(Step::Connect), 500);
+    assert!(began.elapsed().is_zero(), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_an_outage_a_large_pool_fills_up_at_the_pace_set_for_it() {
     let mock = MockManager::new();
     let pool = builder(&mock, 200, 200).recovery_rate(50);

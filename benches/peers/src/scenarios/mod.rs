@@ -15,7 +15,7 @@ use std::future::Future;
 use tokio::runtime::{Builder, Runtime};
 
 use self::cores::CORES_USED;
-use self::uncontended::CHECKOUT_AND_RETURN;
+use self::uncontended::{CHECKOUT_AND_RETURN, Held};
 use crate::contest::{Contender, Contest, Metric, Values};
 use crate::peer::Peer;
 use crate::stage::Stage;
@@ -29,6 +29,8 @@ pub(crate) enum Scenario {
     TwoTasks,
     /// Eight tasks on two threads do; there are connections for all.
     EightTasks,
+    /// Eight tasks do, each across a yield.
+    EightTasksYielding,
     /// 64 tasks on 10 connections, each held across a yield.
     Tasks64On10,
     /// 1,000 tasks on 10 connections, each held across a yield.
@@ -50,10 +52,11 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::OneTask,
         Self::TwoTasks,
         Self::EightTasks,
+        Self::EightTasksYielding,
         Self::Tasks64On10,
         Self::Tasks1000On10,
         Self::Tasks10000On100,
@@ -80,7 +83,12 @@ impl Scenario {
             ),
             Self::EightTasks => (
                 "eight_tasks",
-                "eight tasks on two threads and eight connections, held across a yield, nobody waits",
+                "eight tasks on two threads and eight connections, nobody waits",
+                &[CHECKOUT_AND_RETURN, CORES_USED],
+            ),
+            Self::EightTasksYielding => (
+                "eight_tasks_yielding",
+                "the same, each held across a yield, which takes most of it",
                 &[CHECKOUT_AND_RETURN, CORES_USED],
             ),
             Self::Tasks64On10 => (
@@ -144,7 +152,10 @@ impl Scenario {
         match self {
             Self::OneTask => uncontended::run::<P>(1),
             Self::TwoTasks => cores::on_two(|| uncontended::run::<P>(2)),
-            Self::EightTasks => cores::on_two(uncontended::many::<P>),
+            Self::EightTasks => cores::on_two(|| uncontended::many::<P>(Held::NotAtAll)),
+            Self::EightTasksYielding => {
+                cores::on_two(|| uncontended::many::<P>(Held::AcrossAYield))
+            }
             Self::Tasks64On10 => cores::on_two(|| contended::run::<P>(64, 10)),
             Self::Tasks1000On10 => cores::on_two(|| contended::run::<P>(1_000, 10)),
             Self::Tasks10000On100 => cores::on_two(crowd::run::<P>),

@@ -45,9 +45,18 @@ pub(super) fn run<P: Peer>(tasks: usize) -> Values {
 /// Tasks and connections of `many`.
 const MANY: usize = 8;
 
-/// Eight tasks on the runtime's two threads, each held across a yield, with a connection for each
-/// task; nanoseconds of a thread per checkout, yield and return.
-pub(super) fn many<P: Peer>() -> Values {
+/// What a task does while it holds a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Nothing: it lets others run every thousand checkouts.
+    NotAtAll,
+    /// It lets others run each time.
+    AcrossAYield,
+}
+
+/// Eight tasks on the runtime's two threads, with a connection for each task; nanoseconds of a thread
+/// per checkout and return, yields included.
+pub(super) fn many<P: Peer>(held: Held) -> Values {
     let (count, elapsed) = block_on(async {
         let pool = P::new(MANY, Connects::default());
         warm(&pool, MANY).await;
@@ -60,10 +69,13 @@ pub(super) fn many<P: Peer>() -> Values {
                 while began.elapsed() < LENGTH {
                     for _ in 0..STRETCH {
                         let guard = pool.served().await;
-                        yield_now().await;
-                        drop(guard);
+                        if held == Held::AcrossAYield {
+                            yield_now().await;
+                        }
+                        drop(std::hint::black_box(guard));
                     }
                     count += STRETCH;
+                    yield_now().await;
                 }
                 count
             });
