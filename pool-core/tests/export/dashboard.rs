@@ -22,7 +22,7 @@ async fn each_endpoint_says_how_the_pools_are() {
     let orders = &view["pools"][1];
     assert_eq!(orders["name"], "orders");
     let told: Stats = serde_json::from_value(orders["stats"].clone()).unwrap();
-    assert_eq!((told.active, told.idle, told.acquired), (1, 1, 2));
+    assert_eq!((told.active, told.idle, told.acquired), (1, 1, 3));
     let site = orders["holders"][0]["site"].as_str().unwrap();
     assert!(site.contains("export/main.rs"), "{site}");
 
@@ -32,7 +32,7 @@ async fn each_endpoint_says_how_the_pools_are() {
     assert_eq!(http::get(server, "/pools/ready").await.0, 503);
     let (status, metrics) = http::get(server, "/pools/metrics").await;
     assert_eq!(status, 200);
-    assert!(metrics.contains("db_pool_acquired_total{pool=\"orders\"} 2\n"));
+    assert!(metrics.contains("db_pool_acquired_total{pool=\"orders\"} 3\n"));
 
     pools.remove("a \"dead\"\\one\n");
     assert_eq!(http::get(server, "/pools/ready").await.0, 200);
