@@ -11,9 +11,9 @@ use crate::report::Finding;
 use crate::subject::Subject;
 use crate::{Failure, SECOND};
 
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 88;
 const PARALLEL: usize = 8;
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 21;
 
 /// How many connections a second the pool opens, as a share of what a loop does that calls the
 /// driver in as many tasks at once; by the medians of interleaved rounds.
