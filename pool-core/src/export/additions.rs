@@ -1,9 +1,8 @@
 //! Which durations have come in since they were last told, for systems that count them one by one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::registry::Pools;
 use crate::stats::{Buckets, LatencySummary, Stats};
 
 /// Where one kind of durations is in the statistics.
@@ -18,19 +17,18 @@ pub(super) struct Additions {
 
 impl Additions {
     /// Tells of each pool and kind how many durations of about how many seconds have come in.
-    pub(super) fn tell<'k, K>(
+    pub(super) fn tell<K>(
         &mut self,
-        pools: &Pools,
-        kinds: &'k [K],
-        durations: impl Fn(&K) -> Durations,
-        mut tell: impl FnMut(&str, &'k K, &[(f64, u64)]),
+        pools: BTreeMap<String, Stats>,
+        kinds: &[(K, Durations)],
+        mut tell: impl FnMut(&str, &K, &[(f64, u64)]),
     ) {
         let mut told = HashMap::new();
-        for (pool, stats) in pools.stats() {
+        for (pool, stats) in pools {
             let known = self.told.remove(&pool).unwrap_or_default();
             let mut now = Vec::with_capacity(kinds.len());
-            for (place, kind) in kinds.iter().enumerate() {
-                let summary = durations(kind)(&stats);
+            for (place, (kind, durations)) in kinds.iter().enumerate() {
+                let summary = durations(&stats);
                 let known = known.get(place).copied().unwrap_or_default();
                 let new = added(&known, &summary.buckets, summary.max);
                 if !new.is_empty() {

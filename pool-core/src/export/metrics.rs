@@ -84,7 +84,6 @@ impl Durations {
 
     /// Tells the durations that have come in since the last call.
     pub fn record(&mut self) {
-        let durations = |read: &(&str, super::additions::Durations)| read.1;
         let named: Vec<_> = FIGURES
             .iter()
             .filter_map(|figure| match figure.read {
@@ -92,8 +91,8 @@ impl Durations {
                 _ => None,
             })
             .collect();
-        let told = &mut self.told;
-        told.tell(&self.pools, &named, durations, |pool, (name, _), new| {
+        let pools = self.pools.stats();
+        self.told.tell(pools, &named, |pool, name, new| {
             let histogram = histogram!(*name, vec![Label::new("pool", pool.to_owned())]);
             for &(seconds, times) in new {
                 histogram.record_many(seconds, usize::try_from(times).unwrap_or(usize::MAX));

@@ -23,6 +23,7 @@
 //!
 //! [conventions]: https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ pub fn observe(meter: &Meter, pools: &Pools) {
             .with_unit(unit)
             .with_description(description)
             .with_callback(move |observer| {
-                tell(&source, observer, |stats| signed(read(stats)));
+                tell(&source.stats(), observer, |stats| signed(read(stats)));
             })
             .build();
     }
@@ -133,10 +134,11 @@ pub fn observe(meter: &Meter, pools: &Pools) {
         .with_unit("{timeout}")
         .with_description("The number of connection timeouts that have occurred trying to obtain a connection from the pool.")
         .with_callback(move |observer| {
-            tell(&source, observer, |stats| stats.timed_out);
+            let pools = source.stats();
+            tell(&pools, observer, |stats| stats.timed_out);
             // Whatever is recorded by a callback is part of the same collection.
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.tell(&source, &times, |(_, read)| *read, |pool, (histogram, _), new| {
+            told.tell(pools, &times, |pool, histogram, new| {
                 record(histogram, &[KeyValue::new(POOL, pool.to_owned())], new);
             });
         })
@@ -166,9 +168,13 @@ fn record(histogram: &Histogram<f64>, attributes: &[KeyValue], new: &[(f64, u64)
     }
 }
 
-fn tell<T>(pools: &Pools, observer: &dyn AsyncInstrument<T>, read: impl Fn(&Stats) -> T) {
-    for (name, stats) in pools.stats() {
-        observer.observe(read(&stats), &[KeyValue::new(POOL, name)]);
+fn tell<T>(
+    pools: &BTreeMap<String, Stats>,
+    observer: &dyn AsyncInstrument<T>,
+    read: impl Fn(&Stats) -> T,
+) {
+    for (name, stats) in pools {
+        observer.observe(read(stats), &[KeyValue::new(POOL, name.clone())]);
     }
 }
 

@@ -130,7 +130,11 @@ fn a_wait_ends_in_time_on_the_pools_thread_and_on_one_the_pool_knows_nothing_of(
     let pool = first.block_on(open(&mock, 1, 1));
     let held = first.block_on(pool.get()).unwrap();
     for runtime in [&first, &second] {
-        let waited = runtime.block_on(pool.get_timeout(patience));
+        let waited = runtime.block_on(async {
+            let waiting = pool.get_timeout(patience);
+            tokio::time::timeout(Duration::from_secs(10), waiting).await
+        });
+        let waited = waited.expect("the wait ends");
         let error = waited.expect_err("the only connection is held");
         assert!(
             matches!(error, Error::Timeout { waited, .. } if waited >= patience),
