@@ -75,7 +75,7 @@ pub(crate) async fn run<S: Subject>(
                 "rate of opening, as a share of the bare driver's",
                 ">= 0.9",
                 "of it",
-                "88 connections, 8 at once; medians of 21 interleaved rounds",
+                "1,000 connections, 8 at once; medians of 7 interleaved rounds",
             )
             .settle(opening::share_of_the_bare_rate(subject).await),
         );

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pool_benches::limits;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -11,15 +12,16 @@ use crate::report::Finding;
 use crate::subject::Subject;
 use crate::{Failure, SECOND};
 
-const CONNECTIONS: usize = 88;
+const CONNECTIONS: usize = 1_000;
 const PARALLEL: usize = 8;
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 7;
 
 /// How many connections a second the pool opens, as a share of what a loop does that calls the
 /// driver in as many tasks at once; by the medians of interleaved rounds.
 pub(crate) async fn share_of_the_bare_rate<S: Subject>(
     subject: &Arc<S>,
 ) -> Result<Finding, Failure> {
+    limits::make_room(CONNECTIONS, 1)?;
     let (mut bare, mut pooled) = (Times::default(), Times::default());
     for _ in 0..ROUNDS {
         all_gone(&**subject).await;

@@ -20,7 +20,7 @@ pub(crate) struct MySql {
 
 impl MySql {
     pub(crate) fn prepare() -> Result<Self, Failure> {
-        let server = aside(|| Builder::new().start())?;
+        let server = aside(|| Builder::new().for_connections(1_000).start())?;
         let config = MySqlConfig::from_url(&server.url())?;
         Ok(Self { server, config })
     }

@@ -21,7 +21,7 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) fn prepare() -> Result<Self, Failure> {
-        let server = aside(|| Builder::new().start())?;
+        let server = aside(|| Builder::new().for_connections(1_000).start())?;
         let config = server.url().parse()?;
         Ok(Self { server, config })
     }
