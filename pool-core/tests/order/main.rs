@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pool_core::testing::{Act, MockError, MockManager, Step};
-use pool_core::{Error, Manager, Pool, PooledConnection, Reuse, Severity, Validation, WhilePaused};
+use pool_core::{
+    BreakerState, Error, Manager, Pool, PooledConnection, Reuse, Severity, Validation, WhilePaused,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -174,6 +176,7 @@ async fn a_closure_of_retain_that_panics_loses_nothing() {
 #[derive(Default)]
 struct Crowded {
     is_full: AtomicBool,
+    refused: AtomicUsize,
 }
 
 impl Manager for Crowded {
@@ -182,6 +185,7 @@ impl Manager for Crowded {
 
     async fn connect(&self) -> Result<(), std::io::Error> {
         if self.is_full.load(Relaxed) {
+            self.refused.fetch_add(1, Relaxed);
             return Err(std::io::Error::other("too many connections"));
         }
         Ok(())
@@ -194,6 +198,40 @@ impl Manager for Crowded {
     fn severity(&self, _: &std::io::Error) -> Severity {
         Severity::TooManyConnections
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_room_is_left_alone_for_ten_seconds_and_those_who_wait_are_served() {
+    let pool = Pool::builder(Crowded::default())
+        .min_size(0)
+        .max_size(5)
+        .build()
+        .expect("valid");
+    let held = pool.get().await.expect("opened");
+    pool.manager().is_full.store(true, Relaxed);
+    let waiting = [(); 3].map(|()| {
+        let pool = pool.clone();
+        tokio::spawn(async move { drop(pool.get().await.expect("served")) })
+    });
+    tokio::time::sleep(MS * 9_000).await;
+    let refused = pool.manager().refused.load(Relaxed);
+    assert!(
+        (1..=3).contains(&refused),
+        "{refused} attempts, one for each who waits at most"
+    );
+    assert_eq!(pool.stats().breaker, BreakerState::Closed);
+    drop(held);
+    for waiting in waiting {
+        waiting.await.expect("does not panic");
+    }
+    assert_eq!(pool.stats().total, 1, "it made do with the one");
+
+    pool.manager().is_full.store(false, Relaxed);
+    tokio::time::sleep(MS * 2_000).await;
+    let _held = [
+        pool.get().await.expect("idle"),
+        pool.get().await.expect("there is room again"),
+    ];
 }
 
 #[test]

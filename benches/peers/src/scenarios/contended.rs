@@ -14,9 +14,10 @@ use crate::peer::{Connects, Peer};
 
 const LENGTH: Duration = Duration::from_millis(500);
 
-pub(super) const METRICS: [Metric; 7] = [
+pub(super) const METRICS: [Metric; 8] = [
     Metric::highest("checkouts_per_second", "1/s"),
     Metric::lowest("wait_p50", "us"),
+    Metric::lowest("wait_p95", "us"),
     Metric::lowest("wait_p99", "us"),
     Metric::lowest("wait_p99.9", "us"),
     Metric::lowest("wait_max", "us"),
@@ -30,6 +31,7 @@ pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Values {
     vec![
         Some(waits.per_second(elapsed)),
         waits.permille(500),
+        waits.permille(950),
         waits.permille(990),
         waits.permille(999),
         waits.permille(1_000),
