@@ -234,6 +234,24 @@ async fn a_server_without_room_is_left_alone_for_ten_seconds_and_those_who_wait_
     ];
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pool_without_any_connection_does_not_make_do_with_none() {
+    let pool = Pool::builder(Crowded::default())
+        .min_size(0)
+        .max_size(5)
+        .build()
+        .expect("valid");
+    pool.manager().is_full.store(true, Relaxed);
+    let waiting = {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.get_timeout(MS * 5_000).await.map(drop) })
+    };
+    tokio::time::sleep(MS * 1_000).await;
+    pool.manager().is_full.store(false, Relaxed);
+    let waited = waiting.await.expect("does not panic");
+    waited.expect("served soon after there is room");
+}
+
 #[test]
 fn a_pool_that_made_do_with_less_grows_again_though_its_runtime_has_ended() {
     let pool = Pool::builder(Crowded::default())
