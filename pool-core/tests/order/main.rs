@@ -242,14 +242,16 @@ async fn a_pool_without_any_connection_does_not_make_do_with_none() {
         .build()
         .expect("valid");
     pool.manager().is_full.store(true, Relaxed);
-    let waiting = {
-        let pool = pool.clone();
-        tokio::spawn(async move { pool.get_timeout(MS * 5_000).await.map(drop) })
-    };
-    tokio::time::sleep(MS * 1_000).await;
+    let refused = pool.get().await.map(drop);
+    refused.expect_err("there is no room");
     pool.manager().is_full.store(false, Relaxed);
-    let waited = waiting.await.expect("does not panic");
-    waited.expect("served soon after there is room");
+    let served = async {
+        while pool.get().await.is_err() {
+            tokio::time::sleep(MS * 10).await;
+        }
+    };
+    let in_time = tokio::time::timeout(MS * 5_000, served).await;
+    in_time.expect("served soon after there is room");
 }
 
 #[test]
