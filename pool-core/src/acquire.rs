@@ -13,6 +13,7 @@ use crate::inner::bounded::{Failure, caught_now};
 use crate::inner::care::{Care, Tended, Tending};
 use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
+use crate::inner::exchange::WhilePaused;
 use crate::inner::waiters::Turn;
 use crate::manager::{Condition, Manager};
 use crate::stats::CloseReason;
@@ -220,6 +221,9 @@ pub(crate) fn nothing_now<M: Manager>(
     if inner.is_shut_down() {
         return Err(Error::Closed);
     }
+    if inner.exchange.paused() == Some(WhilePaused::Fail) {
+        return Err(Error::Paused);
+    }
     inner.attend();
     if let Some(refusal) = inner.refusal() {
         return Err(refusal);
@@ -240,8 +244,11 @@ pub(crate) fn at_once<M: Manager>(
             Look::Ready(conn) => return Ok(Some(conn)),
             Look::Unready(entry, Fitness::Needs(care)) => {
                 // What answers at once is served; the rest goes on in the background.
-                let runtime = inner.host.handle();
-                let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
+                let Some(runtime) = inner.host.living_handle() else {
+                    Inner::release(entry);
+                    return Ok(None);
+                };
+                let _entered = runtime.enter();
                 let tending = pin!(Tending::new(entry, care));
                 match tending.poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(Ok(mut entry)) => match inner.fitness_after(care, &mut entry) {

@@ -26,7 +26,8 @@ impl<M: Manager> BreakerHandle<M> {
         self.inner.connecting.breaker_state()
     }
 
-    /// Closes it: the failures are forgotten, and what is missing is connected at once.
+    /// Closes it: the failures are forgotten, and what is missing is connected at once. One that
+    /// is switched off by `breaker_threshold` 0 stays so.
     pub fn reset(&self) {
         self.inner.change_breaker(Breaker::reset);
     }

@@ -3,6 +3,8 @@
 //! | reason | status |
 //! | --- | --- |
 //! | the pool is closed | unhealthy |
+//! | the pool is paused, and checkouts fail meanwhile | unhealthy |
+//! | the pool is paused, and checkouts wait meanwhile | degraded |
 //! | connects fail or the breaker is open, and no connection is left | unhealthy |
 //! | connects fail, or the breaker is open | degraded |
 //! | checkouts wait while every connection is in use | degraded |
@@ -12,6 +14,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::inner::exchange::WhilePaused;
 use crate::policy::breaker::BreakerState;
 use crate::stats::{Holder, Stats};
 
@@ -75,6 +78,7 @@ impl fmt::Display for Health {
 pub(crate) struct Signs {
     pub(crate) stats: Stats,
     pub(crate) is_closed: bool,
+    pub(crate) paused: Option<WhilePaused>,
     pub(crate) breaker: BreakerState,
     pub(crate) last_connect_error: Option<Arc<str>>,
     /// Who has held a connection past the threshold.
@@ -86,6 +90,7 @@ pub(crate) fn judge(signs: Signs) -> Health {
     let Signs {
         stats,
         is_closed,
+        paused,
         breaker,
         last_connect_error,
         overdue,
@@ -101,6 +106,13 @@ pub(crate) fn judge(signs: Signs) -> Health {
     };
     if is_closed {
         found(HealthStatus::Unhealthy, "the pool is closed".to_owned());
+    }
+    if let Some(meanwhile) = paused {
+        let status = match meanwhile {
+            WhilePaused::Wait => HealthStatus::Degraded,
+            WhilePaused::Fail => HealthStatus::Unhealthy,
+        };
+        found(status, "the pool is paused".to_owned());
     }
     let cannot_connect = if stats.idle + stats.active == 0 {
         HealthStatus::Unhealthy
@@ -155,6 +167,7 @@ mod tests {
                 ..Stats::default()
             },
             is_closed: false,
+            paused: None,
             breaker: BreakerState::Closed,
             last_connect_error: None,
             overdue: Vec::new(),

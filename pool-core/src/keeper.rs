@@ -28,6 +28,8 @@ use crate::stats::CloseReason;
 
 /// For how long the coarse clock runs when somebody has wound it up.
 const RUN: Duration = Duration::from_secs(1);
+/// When to see whether connects for `min_idle` have come to anything.
+const NEXT_LOOK: Duration = Duration::from_secs(1);
 /// Pings under way at the same time, at most.
 const PINGS: usize = 16;
 /// When more pings were due than may be under way.
@@ -146,7 +148,7 @@ impl<M: Manager> Keeper<M> {
                 inner.exchange.ring(now + inner.alarm_margin());
             }
             inner.note_active();
-            self.keep_headroom();
+            let headroom_at = self.keep_headroom(now);
             if sweep_at <= now {
                 sweep_at = self.sweep(now);
             }
@@ -159,7 +161,15 @@ impl<M: Manager> Keeper<M> {
             let scale_at = inner.scale(&mut scaler, now, self.pings.load(Relaxed));
             let look_at = inner.release_connects(now);
             let sample_at = inner.take_sample(now);
-            let times = [sweep_at, watch_at, scale_at, look_at, sample_at, tick_at];
+            let times = [
+                sweep_at,
+                headroom_at,
+                watch_at,
+                scale_at,
+                look_at,
+                sample_at,
+                tick_at,
+            ];
             let next = times.into_iter().fold(Nanos::MAX, Nanos::min);
             tokio::select! {
                 () = &mut shut_down => return,
@@ -321,18 +331,21 @@ impl<M: Manager> Keeper<M> {
         }
     }
 
-    /// Opens what is missing to `min_idle`.
-    fn keep_headroom(&self) {
+    /// Opens what is missing to `min_idle`; says when to see whether that has come to anything.
+    fn keep_headroom(&self, now: Nanos) -> Nanos {
         let inner = &self.inner;
         let wanted = inner.config.min_idle;
-        if wanted == 0 || inner.exchange.waiting().0 > 0 {
-            return;
-        }
         let idle = inner.exchange.shards.count();
-        let missing = |opening: usize| wanted.saturating_sub(idle + opening);
-        for _ in 0..inner.exchange.take_capacity(|c| missing(c.opening())) {
-            inner.begin_connect(Purpose::Ahead);
+        if idle >= wanted {
+            return Nanos::MAX;
         }
+        if inner.exchange.waiting().0 == 0 {
+            let missing = |opening: usize| wanted.saturating_sub(idle + opening);
+            for _ in 0..inner.exchange.take_capacity(|c| missing(c.opening())) {
+                inner.begin_connect(Purpose::Ahead);
+            }
+        }
+        now + nanos(NEXT_LOOK)
     }
 }
 

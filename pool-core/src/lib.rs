@@ -100,7 +100,7 @@
 //! | info | connection that was held for long came back | `connection`, `site`, `held_for` |
 //! | warn | connection held for longer than `reclaim_threshold` | `connection`, `site`, `held_for` |
 //! | warn | circuit breaker opened | `state`, `error` |
-//! | info | circuit breaker changed | `state` |
+//! | info | circuit breaker changed (half-open for a probe, and back to open: debug) | `state` |
 //! | warn | a connection was found dead: those opened before are replaced | `generation` |
 //! | warn | the server takes no more connections | `error` |
 //! | info | paused, resumed | `meanwhile` |

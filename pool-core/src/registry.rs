@@ -5,7 +5,9 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -223,7 +225,11 @@ impl Pools {
     ///
     /// # Cancel safety
     ///
-    /// As [`Pool::close`].
+    /// As [`Pool::close`]: all are closed as soon as the future is first polled.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
     pub async fn close(&self) -> BTreeMap<String, CloseReport> {
         self.close_each(|pool| async move { pool.close().await })
             .await
@@ -233,25 +239,43 @@ impl Pools {
     ///
     /// # Cancel safety
     ///
-    /// As [`Pool::close`].
+    /// As [`Pool::close`]: all are closed as soon as the future is first polled.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
     pub async fn close_timeout(&self, patience: Duration) -> BTreeMap<String, CloseReport> {
         self.close_each(move |pool| async move { pool.close_timeout(patience).await })
             .await
     }
 
+    /// In one task: each is closed before any is waited for.
     async fn close_each<F>(
         &self,
         close: impl Fn(Arc<dyn AnyPool>) -> F,
     ) -> BTreeMap<String, CloseReport>
     where
-        F: Future<Output = CloseReport> + Send + 'static,
+        F: Future<Output = CloseReport>,
     {
-        let mut closing = tokio::task::JoinSet::new();
-        for (name, pool) in self.all() {
-            let close = close(pool);
-            closing.spawn(async move { (name, close.await) });
-        }
-        closing.join_all().await.into_iter().collect()
+        let closing = |(name, pool)| (name, Box::pin(close(pool)));
+        let mut closing: Vec<_> = self.all().into_iter().map(closing).collect();
+        let mut reports = BTreeMap::new();
+        poll_fn(|cx| {
+            closing.retain_mut(|(name, close)| match close.as_mut().poll(cx) {
+                Poll::Ready(report) => {
+                    reports.insert(std::mem::take(name), report);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if closing.is_empty() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        reports
     }
 }
 

@@ -184,6 +184,8 @@ impl<'a, M: Manager> Waiting<'a, M> {
             inner.host.call.notify_one();
         }
         inner.note_active();
+        // The last connection may have gone since this was not refused.
+        inner.tell_the_hopeless();
         inner.connecting.on_demand();
         Ok(None)
     }

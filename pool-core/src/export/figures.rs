@@ -130,6 +130,8 @@ pub(crate) static FIGURES: &[Figure] = &[
         Read::Counter(|s| s.connect_failures)),
     figure("db_pool_breaker_opened_total", "How often the circuit breaker has opened.",
         Read::Counter(|s| s.breaker_opened)),
+    figure("db_pool_breaker_changes_total", "How often the circuit breaker has changed, to half-open and back included.",
+        Read::Counter(|s| s.breaker_changes)),
     figure("db_pool_closed_total", "Connections closed, by reason.",
         Read::Counters("reason", closed)),
     figure("db_pool_detached_total", "Connections taken out of the pool by their holders.",

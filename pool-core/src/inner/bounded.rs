@@ -30,6 +30,13 @@ impl<E: std::fmt::Display> std::fmt::Display for Failure<E> {
     }
 }
 
+impl<E: std::fmt::Display> Failure<E> {
+    /// What it says of itself, even if the manager's error cannot.
+    pub(crate) fn told(&self) -> String {
+        caught_now(|| self.to_string()).unwrap_or_else(|| "an error that panics".to_owned())
+    }
+}
+
 /// Runs `work` to its end, for at most `limit`.
 pub(crate) async fn bounded<T, E>(
     limit: Option<Duration>,

@@ -26,6 +26,8 @@ pub(crate) struct Capacity {
     pub(crate) restraint: Option<usize>,
     /// Whether no connect is to begin: the pool is paused.
     pub(crate) frozen: bool,
+    /// Whether no connect is to begin: the breaker was opened by hand.
+    pub(crate) barred: bool,
     /// Whether the last connect failed: then one at a time, paced by the backoff.
     pub(crate) failing: bool,
 }
@@ -43,6 +45,7 @@ impl Capacity {
             kept_open: 0,
             restraint: None,
             frozen: false,
+            barred: false,
             failing: false,
         }
     }
@@ -62,6 +65,12 @@ impl Capacity {
         self.total - self.closing
     }
 
+    /// Connections that are open and not being closed.
+    pub(crate) fn available(&self) -> usize {
+        // One that is closed at once may be told of before its connect is through.
+        self.live().saturating_sub(self.opening)
+    }
+
     /// How many connections are kept open, in use or idle.
     pub(crate) fn floor(&self) -> usize {
         self.min.max(self.kept_open).min(self.max)
@@ -76,7 +85,7 @@ impl Capacity {
     /// No more connections than are open, until the ceiling is taken away; without any it would
     /// be no pool, so then nothing changes.
     pub(crate) fn make_do(&mut self) -> bool {
-        let open = self.live() - self.opening;
+        let open = self.available();
         if open > 0 {
             self.ceiling = Some(open);
         }
@@ -86,7 +95,7 @@ impl Capacity {
     /// Takes slots for the connects that `waiting` waiters and `min` call for now.
     pub(crate) fn plan(&mut self, waiting: usize) -> usize {
         let wanted = match self.restraint {
-            Some(most) if self.live() > self.opening => waiting.min(most),
+            Some(most) if self.available() > 0 => waiting.min(most),
             _ => waiting,
         };
         let for_waiters = wanted.saturating_sub(self.opening);
@@ -96,7 +105,7 @@ impl Capacity {
 
     /// Takes up to `wanted` slots for connects, as far as the limits allow.
     pub(crate) fn take(&mut self, wanted: usize) -> usize {
-        let at_once = match (self.frozen, self.failing) {
+        let at_once = match (self.frozen || self.barred, self.failing) {
             (true, _) => 0,
             (false, true) => 1,
             (false, false) => self.max_connecting,
@@ -112,11 +121,16 @@ impl Capacity {
         planned
     }
 
+    /// Whether a connect that is planned may begin: what was so when it was planned may have
+    /// changed.
+    pub(crate) fn may_begin(&self) -> bool {
+        let at_once = if self.failing { 1 } else { usize::MAX };
+        !self.frozen && !self.barred && self.live() <= self.room() && self.opening <= at_once
+    }
+
     /// Whether a connect that has not begun is still called for.
     pub(crate) fn still_wanted(&self, waiting: usize) -> bool {
-        !self.frozen
-            && (waiting >= self.opening || self.live() <= self.floor())
-            && self.live() <= self.room()
+        waiting >= self.opening || self.live() <= self.floor()
     }
 
     /// A connect is through: its slot stays taken.

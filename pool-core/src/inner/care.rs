@@ -76,7 +76,7 @@ impl<M: Manager> Inner<M> {
                 tracing::warn!(
                     pool = %inner.name,
                     connection = entry.slot.record.id,
-                    error = %failure,
+                    error = failure.told(),
                     "{reason}, the connection is closed"
                 );
                 if care == Care::Validate && !matches!(failure, Failure::Panicked) {

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use tokio::runtime::Handle;
+
 use super::Inner;
 use super::bounded::caught;
 use super::entry::{Entry, Slot};
@@ -29,10 +31,12 @@ impl<M: Manager> Inner<M> {
             caught(async { manager.manager.close(conn).await }).await;
             drop(slot);
         });
-        // While a panic unwinds, code of others must not run here: a second panic would abort.
-        if !std::thread::panicking() {
+        // While a panic unwinds or the thread ends, code of others must not run here: a panic would
+        // abort, and a thread that ends can enter no runtime.
+        let is_ending = Handle::try_current().is_err_and(|e| e.is_thread_local_destroyed());
+        if !std::thread::panicking() && !is_ending {
             let runtime = inner.host.handle();
-            let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
+            let _entered = runtime.as_ref().map(Handle::enter);
             let polled = Pin::new(&mut close).poll(&mut Context::from_waker(Waker::noop()));
             if polled.is_ready() {
                 return;

@@ -113,16 +113,6 @@ impl Connecting {
         self.state().random.unit()
     }
 
-    /// A connect begins.
-    pub(super) fn begin(&self) -> Attempt {
-        self.state().breaker.begin()
-    }
-
-    /// A connect that has begun came to no result.
-    pub(super) fn on_abandoned(&self) {
-        self.state().breaker.on_abandoned();
-    }
-
     /// How long a connect that begins now may take, if less than usual.
     pub(super) fn patience(&self, now: Nanos) -> Option<Duration> {
         self.state().patience.limit(now)
@@ -150,6 +140,13 @@ impl Connecting {
         let asked_at = self.asked_at.load(Relaxed);
         asked_at > 0 && now.saturating_sub(asked_at) < ASKED_FOR
     }
+}
+
+/// A change of the breaker.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    from: BreakerState,
+    to: BreakerState,
 }
 
 /// A pool that makes do; dropped, with the runtime if need be, it no longer does.
@@ -197,6 +194,19 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// A connect begins.
+    pub(super) fn begin_attempt(&self) -> Attempt {
+        let (attempt, change) = self.with_breaker(&mut self.connecting.state(), Breaker::begin);
+        self.tell_of(change, None);
+        attempt
+    }
+
+    /// A connect that has begun came to no result.
+    pub(super) fn abandon_attempt(&self) {
+        let ((), change) = self.with_breaker(&mut self.connecting.state(), Breaker::on_abandoned);
+        self.tell_of(change, None);
+    }
+
     /// A connect has succeeded.
     pub(super) fn note_success(&self) {
         let now = self.dial.clock.exact();
@@ -207,7 +217,7 @@ impl<M: Manager> Inner<M> {
             state.patience.on_success();
             state.recovery.on_success(now, self.exchange.limits().1);
             state.last_error = None;
-            let change = self.with_breaker(&mut state, |breaker| breaker.on_success(now));
+            let ((), change) = self.with_breaker(&mut state, |breaker| breaker.on_success(now));
             (failures, change)
         };
         self.connecting.failing.store(false, Relaxed);
@@ -225,7 +235,7 @@ impl<M: Manager> Inner<M> {
         failure: &Failure<M::Error>,
     ) {
         if matches!(failure, Failure::Closed) {
-            return self.connecting.on_abandoned();
+            return self.abandon_attempt();
         }
         count(&self.counters.connect_failures);
         let severity = match failure {
@@ -236,14 +246,14 @@ impl<M: Manager> Inner<M> {
             return self.make_do(failure);
         }
         let now = self.dial.clock.exact();
-        let error: Arc<str> = failure.to_string().into();
+        let error: Arc<str> = failure.told().into();
         let (failures, retry_at, change) = {
             let mut state = self.connecting.state();
             state.backoff.on_failure(begun_at);
             state.patience.on_failure(now);
             state.recovery.on_failure(begun_at);
             state.last_error = Some(Arc::clone(&error));
-            let change = self.with_breaker(&mut state, |breaker| {
+            let ((), change) = self.with_breaker(&mut state, |breaker| {
                 breaker.on_failure(attempt, severity == Severity::Permanent, now);
             });
             let somebody_waits = self.exchange.waiting().0 > 0 || self.connecting.was_asked(now);
@@ -263,10 +273,10 @@ impl<M: Manager> Inner<M> {
 
     /// The server has no room for more connections: for a while the pool wants none.
     fn make_do(self: &Arc<Self>, failure: &Failure<M::Error>) {
-        self.connecting.on_abandoned();
+        self.abandon_attempt();
         tracing::warn!(
             pool = %self.name,
-            error = %failure,
+            error = failure.told(),
             "the server takes no more connections: making do with those there are for 10 s"
         );
         let making_do = MakingDo(Arc::clone(self));
@@ -280,9 +290,16 @@ impl<M: Manager> Inner<M> {
 
     /// Changes the breaker by hand.
     pub(crate) fn change_breaker(self: &Arc<Self>, change: impl FnOnce(&mut Breaker)) {
-        let change = {
+        let ((), change) = {
             let mut state = self.connecting.state();
-            self.with_breaker(&mut state, change)
+            let changed = self.with_breaker(&mut state, change);
+            let permits = state.breaker.permits();
+            if permits {
+                state.backoff.on_success();
+            }
+            // While the state is locked: who finds that none may begin does not plan it anew.
+            self.exchange.bar_connects(!permits);
+            changed
         };
         self.tell_of(change, None);
         self.tell_the_hopeless();
@@ -295,29 +312,33 @@ impl<M: Manager> Inner<M> {
         super::bounded::caught_now(|| self.manager.severity(error)).unwrap_or(Severity::Transient)
     }
 
-    fn with_breaker(
+    fn with_breaker<R>(
         &self,
         state: &mut State,
-        change: impl FnOnce(&mut Breaker),
-    ) -> Option<BreakerState> {
-        let before = state.breaker.state();
-        change(&mut state.breaker);
-        let after = state.breaker.state();
-        self.connecting.is_open.store(after.is_open(), Relaxed);
-        (before != after).then_some(after)
+        change: impl FnOnce(&mut Breaker) -> R,
+    ) -> (R, Option<Change>) {
+        let from = state.breaker.state();
+        let result = change(&mut state.breaker);
+        let to = state.breaker.state();
+        self.connecting.is_open.store(to.is_open(), Relaxed);
+        (result, (from != to).then_some(Change { from, to }))
     }
 
-    fn tell_of(&self, change: Option<BreakerState>, error: Option<&str>) {
-        match change {
-            Some(state @ (BreakerState::Open | BreakerState::ForcedOpen)) => {
+    fn tell_of(&self, change: Option<Change>, error: Option<&str>) {
+        let Some(Change { from, to: state }) = change else {
+            return;
+        };
+        let pool = &self.name;
+        count(&self.counters.breaker_changes);
+        match (from.is_open(), state.is_open()) {
+            (false, true) => {
                 count(&self.counters.breaker_opened);
                 let error = error.map(tracing::field::display);
-                tracing::warn!(pool = %self.name, %state, error, "circuit breaker opened");
+                tracing::warn!(%pool, %state, error, "circuit breaker opened");
             }
-            Some(state) => {
-                tracing::info!(pool = %self.name, %state, "circuit breaker changed");
-            }
-            None => {}
+            // A probe, or its failure: of that there is a warning already.
+            (true, true) => tracing::debug!(%pool, %state, "circuit breaker changed"),
+            (_, false) => tracing::info!(%pool, %state, "circuit breaker changed"),
         }
     }
 }

@@ -30,7 +30,7 @@ use super::idle::{Homing, Settled, Shards, Taken};
 use super::pace::Outlook;
 use super::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, lock, pause};
 pub(crate) use super::waiters::Arrival;
-use super::waiters::{Queue, Sight, Ticket, Turn, Waiter};
+use super::waiters::{Queue, Sight, Ticket, Turn, Waiter, wake};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -62,6 +62,8 @@ struct Terms {
     min: AtomicUsize,
     max: AtomicUsize,
     is_paused: AtomicBool,
+    /// Whether checkouts fail while it is paused.
+    fails_paused: AtomicBool,
 }
 
 /// What checkouts do while a pool is paused.
@@ -93,7 +95,7 @@ impl<T> Line<T> {
         let capacity = &mut self.capacity;
         let waiting = self.queue.len();
         if waiting == 1 || capacity.restraint.is_some() {
-            let open = capacity.live() - capacity.opening();
+            let open = capacity.available();
             capacity.restraint = outlook.map(|outlook| outlook.restraint(waiting, open));
         }
     }
@@ -171,6 +173,7 @@ impl<T: Member> Exchange<T> {
             min: AtomicUsize::new(capacity.min),
             max: AtomicUsize::new(capacity.max),
             is_paused: AtomicBool::new(false),
+            fails_paused: AtomicBool::new(false),
         };
         let line = Line {
             queue: Queue::new(),
@@ -388,6 +391,8 @@ impl<T: Member> Exchange<T> {
                 return false;
             }
             line.paused = Some(meanwhile);
+            let fails = meanwhile == WhilePaused::Fail;
+            self.terms.fails_paused.store(fails, Relaxed);
             self.terms.is_paused.store(true, Relaxed);
             line.plugged = true;
             line.capacity.frozen = true;
@@ -439,6 +444,17 @@ impl<T: Member> Exchange<T> {
         self.terms.is_paused.load(Relaxed)
     }
 
+    /// What checkouts do meanwhile if the pool is paused.
+    pub(crate) fn paused(&self) -> Option<WhilePaused> {
+        let fails = self.terms.fails_paused.load(Relaxed);
+        let meanwhile = if fails {
+            WhilePaused::Fail
+        } else {
+            WhilePaused::Wait
+        };
+        self.is_paused().then_some(meanwhile)
+    }
+
     /// Changes the capacity; what is idle beyond it is taken out and counts as closing, and so
     /// many connects are to be begun.
     #[must_use = "the items are out, and the slots of the connects taken"]
@@ -478,16 +494,21 @@ impl<T: Member> Exchange<T> {
         (result, line.capacity.plan(waiting))
     }
 
+    /// Whether no connect is to begin until this is said again.
+    pub(crate) fn bar_connects(&self, barred: bool) {
+        self.lock().capacity.barred = barred;
+    }
+
     /// Whether no connection exists that could be returned to a waiter.
     pub(crate) fn is_hopeless(&self) -> bool {
-        self.read_capacity(|c| c.live() == c.opening())
+        self.read_capacity(|c| c.available() == 0)
     }
 
     /// Dismisses everybody in the queue if no connection exists that could be returned to them.
     pub(crate) fn dismiss_hopeless(&self) {
         let dismissed: Vec<_> = {
             let mut line = self.lock();
-            if line.capacity.live() > line.capacity.opening() {
+            if line.capacity.available() > 0 {
                 return;
             }
             let dismissed: Vec<_> = std::iter::from_fn(|| line.queue.call()).collect();
@@ -586,14 +607,15 @@ impl<T: Member> Exchange<T> {
     pub(crate) fn confirm_connect(&self, whatever_the_demand: bool) -> bool {
         let line = self.lock();
         let waiting = line.queue.len();
-        !line.closed && (whatever_the_demand || line.capacity.still_wanted(waiting))
+        let is_wanted = whatever_the_demand || line.capacity.still_wanted(waiting);
+        !line.closed && is_wanted && line.capacity.may_begin()
     }
 
     /// Wakes those whose alarm is due until `until`.
     pub(crate) fn ring(&self, until: Nanos) {
         let due = self.lock().queue.take_alarms(until);
         for waker in due {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -601,7 +623,7 @@ impl<T: Member> Exchange<T> {
     pub(crate) fn wake_all(&self) {
         let all = self.lock().queue.ring_all();
         for waker in all {
-            waker.wake();
+            wake(waker);
         }
     }
 

@@ -67,14 +67,20 @@ impl Host {
         self.keeper_is_alive.store(false, Release);
     }
 
-    /// The pool's runtime, or the caller's.
+    /// The pool's runtime; if that is gone the caller's.
     pub(crate) fn handle(&self) -> Option<Handle> {
-        let settled = self
-            .handle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        self.living_handle().or_else(|| self.settled())
+    }
+
+    /// A runtime that is not known to be gone.
+    pub(crate) fn living_handle(&self) -> Option<Handle> {
+        let settled = self.settled().filter(|_| self.keeper_is_alive());
         settled.or_else(|| Handle::try_current().ok())
+    }
+
+    fn settled(&self) -> Option<Handle> {
+        let handle = self.handle.lock();
+        handle.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs `task` in the background; without a runtime it is dropped, which gives back what it

@@ -183,6 +183,8 @@ impl<M: Manager> Inner<M> {
             return;
         };
         self.shut_down.send_replace(true);
+        // Of those that were gone before that nobody was told.
+        self.gone.notify_waiters();
         tracing::info!(pool = %self.name, idle = drained.len(), "pool closed");
         for entry in drained {
             Self::close_refused((entry, exchange::Refusal::Closed));
@@ -257,6 +259,7 @@ impl<M: Manager> Inner<M> {
             rejected: counters.rejected.load(Relaxed),
             breaker: self.connecting.breaker_state(),
             breaker_opened: counters.breaker_opened.load(Relaxed),
+            breaker_changes: counters.breaker_changes.load(Relaxed),
             connects: counters.connects.load(Relaxed),
             connect_failures: counters.connect_failures.load(Relaxed),
             closed: closed_by.iter().map(|(_, count)| count).sum(),
@@ -310,6 +313,7 @@ impl<M: Manager> Inner<M> {
         health::judge(health::Signs {
             stats: self.stats(),
             is_closed: self.is_shut_down(),
+            paused: self.exchange.paused(),
             breaker: self.connecting.breaker_state(),
             last_connect_error: self.connecting.last_error(),
             overdue,

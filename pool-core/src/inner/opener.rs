@@ -95,7 +95,7 @@ impl<M: Manager> Opening<M> {
     fn begin(inner: &Arc<Inner<M>>) -> Self {
         let now = inner.dial.clock.exact();
         let record = inner.registry().register(inner.dial.generation(), now);
-        let attempt = inner.connecting.begin();
+        let attempt = inner.begin_attempt();
         Self {
             inner: Arc::clone(inner),
             attempt,
@@ -121,7 +121,7 @@ impl<M: Manager> Drop for Opening<M> {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
             self.inner.forget(&record);
-            self.inner.connecting.on_abandoned();
+            self.inner.abandon_attempt();
         }
     }
 }

@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use std::task::Waker;
 
 use super::berth::Berth;
+use super::bounded::caught_now;
 use super::clock::Nanos;
 use super::pace::Outlook;
 use super::sync::{Arc, AtomicBool};
@@ -106,7 +107,7 @@ impl<T> Waiter<T> {
     /// Tells the waiter that it will not be served.
     pub(crate) fn dismiss(self) {
         self.ticket.berth.plug_if_empty();
-        self.waker.wake();
+        wake(self.waker);
     }
 
     /// Tells the waiter that it will not be served so that others are.
@@ -121,6 +122,11 @@ impl<T> Waiter<T> {
         self.ticket.has_rung.store(true, Release);
         self.waker.clone()
     }
+}
+
+/// Wakes one of several: should its task panic at that, the others are woken all the same.
+pub(crate) fn wake(waker: Waker) {
+    let _its_own_affair = caught_now(|| waker.wake());
 }
 
 /// When a waiter came: who came earlier has a lower one.

@@ -10,8 +10,9 @@ use crate::stats::{History, Sample, Windows};
 
 impl<M: Manager> Inner<M> {
     pub(crate) fn windows(&self) -> Windows {
-        let sample = self.sample();
         let mut history = self.history();
+        // Taken under the lock, samples are in the order of their times.
+        let sample = self.sample();
         if history.is_asleep() {
             self.host.call.notify_one();
         }
@@ -20,11 +21,10 @@ impl<M: Manager> Inner<M> {
 
     /// Takes a sample if one is due, and says when the next is.
     pub(crate) fn take_sample(&self, now: Nanos) -> Nanos {
-        let next_at = self.history().next_at(now);
-        match next_at {
+        let mut history = self.history();
+        match history.next_at(now) {
             Some(at) if at <= now => {
-                let sample = self.sample();
-                self.history().note(sample);
+                history.note(self.sample());
                 now + 1_000_000_000
             }
             next_at => next_at.unwrap_or(Nanos::MAX),

@@ -73,6 +73,16 @@ pub(crate) struct BreakerLimits {
     pub(crate) open_time: Nanos,
 }
 
+impl BreakerLimits {
+    fn at_first(&self) -> BreakerState {
+        if self.threshold == 0 {
+            BreakerState::Disabled
+        } else {
+            BreakerState::Closed
+        }
+    }
+}
+
 /// The open time doubles with each failed probe, up to this many times itself.
 const GROWTH: u64 = 8;
 /// Attempts within the window below which a rate says nothing.
@@ -99,14 +109,9 @@ pub(crate) struct Breaker {
 
 impl Breaker {
     pub(crate) fn new(limits: BreakerLimits) -> Self {
-        let state = if limits.threshold == 0 {
-            BreakerState::Disabled
-        } else {
-            BreakerState::Closed
-        };
         Self {
+            state: limits.at_first(),
             limits,
-            state,
             change: 0,
             failures: 0,
             window: Window::new(limits.window),
@@ -179,11 +184,11 @@ impl Breaker {
         self.enter(BreakerState::ForcedOpen);
     }
 
-    /// Closes it by hand.
+    /// Puts it by hand into the state it began in.
     pub(crate) fn reset(&mut self) {
         (self.failures, self.failed_probes) = (0, 0);
         self.window = Window::new(self.limits.window);
-        self.enter(BreakerState::Closed);
+        self.enter(self.limits.at_first());
     }
 
     /// Switches it off, until it is reset.
@@ -379,6 +384,19 @@ mod tests {
         breaker.begin();
         breaker.on_abandoned();
         assert_eq!(breaker.state(), BreakerState::Open);
+    }
+
+    #[test]
+    fn one_that_is_switched_off_by_its_threshold_is_not_switched_on_by_a_reset() {
+        let limits = BreakerLimits {
+            threshold: 0,
+            ..breaker().limits
+        };
+        let mut breaker = Breaker::new(limits);
+        breaker.trip();
+        breaker.reset();
+        fail(&mut breaker, 100, 0);
+        assert_eq!(breaker.state(), BreakerState::Disabled);
     }
 
     #[test]

@@ -65,8 +65,10 @@ pub struct Stats {
     pub rejected: u64,
     /// What the circuit breaker is doing.
     pub breaker: BreakerState,
-    /// How often it has opened.
+    /// How often it has opened; a probe that fails does not open it anew.
     pub breaker_opened: u64,
+    /// How often it has changed, to half-open for a probe and back included.
+    pub breaker_changes: u64,
     /// Connections closed.
     pub closed: u64,
     /// Connections closed, by reason.
