@@ -15,6 +15,7 @@ mod sizes;
 mod stages;
 mod timers;
 mod told;
+mod unkind;
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 use pool_core::PooledConnection;
-use pool_core::testing::{MockManager, Step};
+use pool_core::testing::{Act, MockManager, Step};
+use tokio::time::sleep;
 
-use crate::{builder, getter, open, settle};
+use crate::{SECOND, builder, getter, open, settle};
 
 #[tokio::test(start_paused = true)]
 async fn a_raised_maximum_serves_those_who_wait() {
@@ -12,6 +13,22 @@ async fn a_raised_maximum_serves_those_who_wait() {
     settle().await;
     pool.resize(0, 2).unwrap();
     waiter.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_that_awaits_its_turn_after_a_failure_does_not_begin_beyond_a_lowered_maximum() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 0, 4).await;
+    let _held = [pool.get().await.unwrap(), pool.get().await.unwrap()];
+    mock.always(Step::Connect, Act::Fail);
+    // A connect that is begun whether or not anybody waits.
+    assert!(pool.try_get().unwrap().is_none());
+    mock.until(|mock| mock.count(Step::Connect) == 3).await;
+    assert!(pool.try_get().unwrap().is_none());
+    pool.resize(0, 2).unwrap();
+    mock.always(Step::Connect, Act::Succeed);
+    sleep(60 * SECOND).await;
+    assert_eq!(mock.open(), 2);
 }
 
 #[tokio::test(start_paused = true)]

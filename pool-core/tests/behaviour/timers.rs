@@ -155,6 +155,23 @@ async fn a_dead_idle_connection_is_found_by_its_ping_and_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn min_idle_is_reached_again_after_an_outage() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Fail);
+    let pool = builder(&mock, 0, 5).min_idle(2).build().unwrap();
+    sleep(600 * SECOND).await;
+    mock.always(Step::Connect, Act::Succeed);
+    sleep(60 * SECOND).await;
+    assert_eq!(pool.stats().idle, 2);
+    mock.always(Step::Connect, Act::Fail);
+    pool.retire_all();
+    sleep(600 * SECOND).await;
+    mock.always(Step::Connect, Act::Succeed);
+    sleep(60 * SECOND).await;
+    assert_eq!(pool.stats().idle, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn min_idle_keeps_headroom_beyond_what_is_held() {
     let mock = MockManager::new();
     let pool = builder(&mock, 0, 5).min_idle(2).build().unwrap();

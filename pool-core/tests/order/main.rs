@@ -172,10 +172,13 @@ async fn a_closure_of_retain_that_panics_loses_nothing() {
     }
 }
 
-/// A server that may have no room for more connections.
+/// A server that may be away, and may have no room for more connections.
 #[derive(Default)]
 struct Crowded {
+    is_away: AtomicBool,
     is_full: AtomicBool,
+    /// When it has accepted one more, it is full.
+    is_full_after_one: AtomicBool,
     refused: AtomicUsize,
 }
 
@@ -184,9 +187,16 @@ impl Manager for Crowded {
     type Error = std::io::Error;
 
     async fn connect(&self) -> Result<(), std::io::Error> {
+        if self.is_away.load(Relaxed) {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
         if self.is_full.load(Relaxed) {
             self.refused.fetch_add(1, Relaxed);
+            tokio::time::sleep(MS).await;
             return Err(std::io::Error::other("too many connections"));
+        }
+        if self.is_full_after_one.load(Relaxed) {
+            self.is_full.store(true, Relaxed);
         }
         Ok(())
     }
@@ -195,8 +205,11 @@ impl Manager for Crowded {
         Ok(())
     }
 
-    fn severity(&self, _: &std::io::Error) -> Severity {
-        Severity::TooManyConnections
+    fn severity(&self, error: &std::io::Error) -> Severity {
+        match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => Severity::Transient,
+            _ => Severity::TooManyConnections,
+        }
     }
 }
 
@@ -232,6 +245,31 @@ async fn a_server_without_room_is_left_alone_for_ten_seconds_and_those_who_wait_
         pool.get().await.expect("idle"),
         pool.get().await.expect("there is room again"),
     ];
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_back_and_has_room_for_one_is_not_stormed() {
+    let pool = Pool::builder(Crowded::default())
+        .min_size(0)
+        .max_size(10)
+        .max_connecting(1)
+        .build()
+        .expect("valid");
+    let server = pool.manager();
+    server.is_away.store(true, Relaxed);
+    pool.get().await.map(drop).expect_err("it is away");
+    server.is_full_after_one.store(true, Relaxed);
+    server.is_away.store(false, Relaxed);
+    let _held = loop {
+        match pool.get().await {
+            Ok(held) => break held,
+            Err(_) => tokio::time::sleep(MS * 10).await,
+        }
+    };
+    let waited = pool.get_timeout(MS * 2_000).await.map(drop);
+    waited.expect_err("there is room for one");
+    let refused = server.refused.load(Relaxed);
+    assert!(refused <= 2, "{refused} attempts");
 }
 
 #[tokio::test(start_paused = true)]

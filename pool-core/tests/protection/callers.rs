@@ -36,6 +36,24 @@ async fn waiters_are_told_the_cause_when_it_opens_and_newcomers_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_connect_at_a_time_probes_however_many_were_planned() {
+    let (mock, builder) = refusing();
+    mock.next(Step::Connect, [Act::Fail]);
+    mock.always(Step::Connect, Act::Hang);
+    let pool = builder
+        .max_size(8)
+        .min_size(8)
+        .max_connecting(8)
+        .breaker_threshold(1)
+        .connect_timeout(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    sleep(60 * SECOND).await;
+    assert!(pool.breaker().state().is_open() && mock.count(Step::Connect) > 5);
+    assert_eq!(mock.peak_running(Step::Connect), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn connections_that_exist_keep_serving_while_it_is_open() {
     let (mock, builder) = refusing();
     mock.always(Step::Connect, Act::Succeed);

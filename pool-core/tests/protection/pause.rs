@@ -1,4 +1,6 @@
-use pool_core::testing::{MockManager, Step};
+use std::time::Duration;
+
+use pool_core::testing::{Act, MockManager, Step};
 use pool_core::{Error, Pool, WhilePaused};
 use tokio::time::sleep;
 
@@ -67,6 +69,25 @@ async fn no_connect_begins_during_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connect_that_awaits_its_turn_after_a_failure_does_not_begin_during_a_pause() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Fail);
+    let pool = Pool::builder(mock.clone()).min_size(0).build().unwrap();
+    // Connects that are begun whether or not anybody waits.
+    for attempts in [1, 2] {
+        assert!(pool.try_get().unwrap().is_none());
+        mock.until(|mock| mock.count(Step::Connect) >= attempts)
+            .await;
+        assert!(pool.try_get().unwrap().is_none());
+    }
+    pool.pause(WhilePaused::Wait);
+    assert!(pool.health().to_string().contains("the pool is paused"));
+    let before = mock.count(Step::Connect);
+    sleep(60 * SECOND).await;
+    assert_eq!(mock.count(Step::Connect), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn by_choice_checkouts_fail_at_once_during_a_pause() {
     let (_, pool) = pool(1, 1).await;
     let held = pool.get().await.unwrap();
@@ -75,9 +96,13 @@ async fn by_choice_checkouts_fail_at_once_during_a_pause() {
     pool.pause(WhilePaused::Fail);
     assert_eq!(waiter.await.unwrap().unwrap_err(), "the pool is paused");
     assert!(matches!(pool.get().await.unwrap_err(), Error::Paused));
+    let at_once = pool.get_timeout(Duration::ZERO).await;
+    assert!(matches!(at_once.unwrap_err(), Error::Paused));
     assert!(pool.try_get().unwrap().is_none());
+    assert!(!pool.health().is_ready(), "{}", pool.health());
     drop(held);
     pool.resume();
+    assert!(pool.health().reasons.is_empty());
     drop(pool.get().await.unwrap());
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use pool_core::testing::{Act, MockManager, Step};
 use pool_core::{HealthStatus, Pool, Pools};
 
@@ -18,6 +20,19 @@ async fn pools_are_found_by_name_and_judged_and_closed_together() {
     let reports = pools.close().await;
     assert!(reports.len() == 2 && reports.values().all(pool_core::CloseReport::is_complete));
     assert_eq!(mock.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_pools_are_closed_though_the_future_is_dropped() {
+    let pools = Pools::new();
+    for name in ["orders", "users"] {
+        pools.insert(name, Pool::builder(MockManager::new()).build().unwrap());
+    }
+    let orders = pools.typed::<MockManager>("orders").unwrap();
+    let _held = orders.get().await.unwrap();
+    let closing = tokio::time::timeout(Duration::ZERO, pools.close()).await;
+    assert!(closing.is_err(), "it waits for what is held");
+    assert!(pools.all().iter().all(|(_, pool)| pool.is_closed()));
 }
 
 #[tokio::test(start_paused = true)]

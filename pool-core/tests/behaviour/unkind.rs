@@ -1,0 +1,290 @@
+//! Code of others, threads and runtimes at their worst.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{Error, Manager, Pool, PooledConnection, Validation, WhilePaused};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
+
+use crate::{SECOND, builder, getter, open, settle};
+
+fn runtime_with_threads() -> Runtime {
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap()
+}
+
+#[test]
+fn a_connection_may_come_back_from_a_thread_that_ends() {
+    thread_local! {
+        static KEPT: RefCell<Option<PooledConnection<MockManager>>> = const { RefCell::new(None) };
+    }
+    let runtime = runtime_with_threads();
+    let mock = MockManager::new();
+    let pool = runtime.block_on(open(&mock, 1, 1));
+    let (tell, told) = mpsc::channel();
+    let thread = std::thread::spawn({
+        let pool = pool.clone();
+        move || {
+            // Touched before the runtime's own, it is dropped after it.
+            KEPT.with(|kept| *kept.borrow_mut() = pool.try_get().unwrap());
+            told.recv().unwrap();
+        }
+    });
+    runtime.block_on(async {
+        while pool.stats().active == 0 {
+            yield_now().await;
+        }
+        pool.close_timeout(Duration::ZERO).await;
+    });
+    tell.send(()).unwrap();
+    thread.join().unwrap();
+    runtime.block_on(mock.until(|mock| mock.open() == 0));
+}
+
+/// An error that cannot be shown.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("it cannot be shown")
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+#[derive(Default)]
+struct Speechless(AtomicUsize);
+
+impl Manager for Speechless {
+    type Connection = ();
+    type Error = Unspeakable;
+
+    async fn connect(&self) -> Result<(), Unspeakable> {
+        self.0.fetch_add(1, SeqCst);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Err(Unspeakable)
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), Unspeakable> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_panics_when_it_is_shown_is_a_failure_like_any_other() {
+    let pool = Pool::builder(Speechless::default()).min_size(0);
+    let pool = pool.acquire_timeout(SECOND).build().unwrap();
+    let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }));
+    assert_eq!(pool.manager().0.load(SeqCst), 5);
+}
+
+/// Does something once when it is woken.
+struct OnWake(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl OnWake {
+    fn waker(work: impl FnOnce() + Send + 'static) -> Waker {
+        Waker::from(Arc::new(Self(Mutex::new(Some(Box::new(work))))))
+    }
+}
+
+impl Wake for OnWake {
+    fn wake(self: Arc<Self>) {
+        let work = self.0.lock().unwrap().take();
+        if let Some(work) = work {
+            work();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_keeps_no_other_waiter_from_being_told() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    for pause in [true, false] {
+        let _held = pool.get().await.unwrap();
+        let waker = OnWake::waker(|| panic!("a waker panics"));
+        let mut first = pin!(pool.get());
+        let polled = first.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let second = getter(&pool);
+        settle().await;
+        if pause {
+            pool.pause(WhilePaused::Fail);
+            assert_eq!(second.await.unwrap().unwrap_err(), "the pool is paused");
+            pool.resume();
+        } else {
+            pool.close_timeout(Duration::ZERO).await;
+            assert_eq!(second.await.unwrap().unwrap_err(), "the pool is closed");
+            assert!(pool.is_closed());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_close_ends_with_the_last_connection_though_the_first_has_just_begun() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    let held = pool.get().await.unwrap();
+    let (tell, told) = mpsc::channel();
+    let closing_too = pool.clone();
+    // While the first close tells the waiter, the second begins, and then the connection returns.
+    let waker = OnWake::waker(move || {
+        let mut second = Box::pin(async move { closing_too.close().await });
+        let polled = second
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        drop(held);
+        tell.send(second).unwrap();
+    });
+    let mut waiter = Box::pin(pool.get());
+    let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    pool.close().await;
+    let report = told.try_recv().unwrap().await;
+    assert!(report.is_complete() && report.took.is_zero(), "{report}");
+}
+
+/// Blocks the thread when it closes, until it is told to go on.
+struct Blocking {
+    connect: tokio::sync::Semaphore,
+    closing: mpsc::Sender<()>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Manager for Blocking {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    async fn connect(&self) -> Result<(), std::io::Error> {
+        let permit = self.connect.acquire().await;
+        permit.expect("never closed").forget();
+        Ok(())
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    async fn close(&self, (): ()) {
+        self.closing.send(()).unwrap();
+        self.go_on.lock().unwrap().recv().unwrap();
+    }
+}
+
+#[test]
+fn a_checkout_while_a_new_connection_is_closed_at_once_is_served_by_the_next() {
+    let runtime = runtime_with_threads();
+    let (closing, is_closing) = mpsc::channel();
+    let (tell, go_on) = mpsc::channel();
+    let manager = Blocking {
+        connect: tokio::sync::Semaphore::new(0),
+        closing,
+        go_on: Mutex::new(go_on),
+    };
+    let pool = Pool::builder(manager).min_size(0).max_size(2);
+    let pool = pool.build().unwrap();
+    let _entered = runtime.enter();
+    assert!(pool.try_get().unwrap().is_none());
+    runtime.block_on(async {
+        while pool.stats().opening == 0 {
+            yield_now().await;
+        }
+    });
+    pool.retire_all();
+    pool.manager().connect.add_permits(1);
+    is_closing.recv().unwrap();
+    let mut getting = pin!(pool.get());
+    let polled = getting
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    tell.send(()).unwrap();
+    pool.manager().connect.add_permits(2);
+    let held = runtime.block_on(getting).unwrap();
+    assert_eq!(pool.stats().waiting, 0);
+    tell.send(()).unwrap();
+    drop(held);
+}
+
+/// Needs a runtime to close.
+#[derive(Default)]
+struct ClosesInOrder(AtomicUsize);
+
+impl Manager for ClosesInOrder {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    async fn connect(&self) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    async fn close(&self, (): ()) {
+        yield_now().await;
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn a_connection_is_closed_in_order_on_the_callers_runtime_when_the_pools_is_gone() {
+    let (gone, living) = (runtime_with_threads(), runtime_with_threads());
+    let pool = Pool::builder(ClosesInOrder::default()).min_size(0);
+    let pool = pool.build().unwrap();
+    let held = gone.block_on(pool.get()).unwrap();
+    drop(gone);
+    living.block_on(async {
+        PooledConnection::invalidate(held);
+        while pool.stats().closed == 0 || pool.manager().0.load(SeqCst) == 0 {
+            yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn what_needs_a_runtime_stays_idle_for_a_caller_who_has_none() {
+    let runtime = runtime_with_threads();
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 1).validation(Validation::Always);
+    let pool = runtime.block_on(pool.connect()).unwrap();
+    mock.always(Step::Validate, Act::Hang);
+    drop(runtime);
+    let tried = catch_unwind(AssertUnwindSafe(|| pool.try_get()));
+    assert!(tried.unwrap().unwrap().is_none());
+    assert_eq!((pool.stats().idle, mock.open()), (1, 1));
+}
+
+#[test]
+fn two_may_ask_for_the_last_seconds_at_the_same_moment() {
+    let runtime = runtime_with_threads();
+    let _entered = runtime.enter();
+    for _ in 0..500 {
+        let pool = builder(&MockManager::new(), 0, 1).build().unwrap();
+        let at_once = Barrier::new(2);
+        let ask = || {
+            at_once.wait();
+            pool.windows()
+        };
+        std::thread::scope(|scope| {
+            for asking in [scope.spawn(ask), scope.spawn(ask)] {
+                let windows = asking.join().unwrap();
+                assert!(windows.last_1s.over < 60 * SECOND);
+            }
+        });
+    }
+}
