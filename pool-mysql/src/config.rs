@@ -22,7 +22,7 @@ use crate::session::isolation_name;
 /// | setting | default | parameter |
 /// | --- | --- | --- |
 /// | [`recycle`](Self::recycle) | fast | `recycle=fast`, `verified`, `clean` |
-/// | [`statement_timeout`](Self::statement_timeout) | the server's, none | `statement_timeout=30s`, `none` |
+/// | [`statement_timeout`](Self::statement_timeout) | 60 s | `statement_timeout=30s`, `none` |
 /// | [`time_zone`](Self::time_zone) | the server's | `time_zone=%2B00:00` |
 /// | [`sql_mode`](Self::sql_mode) | the server's | `sql_mode=TRADITIONAL` |
 /// | [`charset`](Self::charset), [`collation`](Self::collation) | utf8mb4, `utf8mb4_general_ci` | `charset=utf8mb4`, `collation=utf8mb4_bin` |
@@ -108,7 +108,7 @@ impl MySqlConfig {
         Self {
             opts: adapted(opts.into()),
             recycle: Recycle::Fast,
-            statement_timeout: None,
+            statement_timeout: Some(Duration::from_secs(60)),
             time_zone: None,
             sql_mode: None,
             charset: None,
@@ -129,7 +129,7 @@ impl MySqlConfig {
     }
 
     /// How long the server lets a statement run: `max_statement_time` on MariaDB, for all statements,
-    /// `max_execution_time` on MySQL, for `SELECT` only. `None`: as the server is set.
+    /// `max_execution_time` on MySQL, for `SELECT` only. 60 s by default; `None`: as the server is set.
     pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.statement_timeout = timeout.into();
         self

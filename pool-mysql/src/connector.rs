@@ -34,6 +34,9 @@ pub(crate) struct Connector {
     stopping: Semaphore,
 }
 
+/// A connection, its server, and what came of setting it up if that was run.
+type Opened = (Conn, ServerInfo, Option<mysql_async::Result<()>>);
+
 /// What is to be stopped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Stop {
@@ -61,7 +64,11 @@ impl Connector {
 
     /// Opens a connection and learns which server it has reached.
     pub(crate) async fn connect(&self) -> Result<(Conn, Arc<ServerInfo>), MySqlError> {
-        let (mut conn, server) = self.open().await?;
+        // Most servers are of the kind of the last: asking and setting up are one round trip then.
+        let expected = self.server().map(|server| server.flavour());
+        let set_up = expected.and_then(|flavour| self.config.sql_after_connect(flavour));
+        let (mut conn, server, was_set_up) = self.open(set_up.as_deref()).await?;
+        let flavour = server.flavour();
         let server = {
             let mut last = lock(&self.last_server);
             match &*last {
@@ -72,10 +79,14 @@ impl Connector {
                 }
             }
         };
-        if let Some(sql) = self.config.sql_after_connect(server.flavour()) {
-            let set_up = conn.query_drop(sql).await;
-            set_up.map_err(|error| MySqlError::connecting(error, &self.address))?;
-        }
+        let was_set_up = match was_set_up {
+            Some(result) if expected == Some(flavour) => result,
+            _ => match self.config.sql_after_connect(flavour) {
+                Some(sql) => conn.query_drop(sql).await,
+                None => Ok(()),
+            },
+        };
+        was_set_up.map_err(|error| MySqlError::connecting(error, &self.address))?;
         Ok((conn, server))
     }
 
@@ -84,7 +95,7 @@ impl Connector {
     pub(crate) async fn stop(&self, id: u32, server: &ServerInfo, what: Stop) {
         let stopped = timeout(STOP_PATIENCE, async {
             let _turn = self.stopping.acquire().await;
-            let (mut conn, reached) = self.open().await?;
+            let (mut conn, reached, _) = self.open(None).await?;
             // Behind one address may be several servers, each with a connection of this number.
             let result = if reached == *server {
                 let sql = match what {
@@ -108,7 +119,8 @@ impl Connector {
         }
     }
 
-    async fn open(&self) -> Result<(Conn, ServerInfo), MySqlError> {
+    /// Opens a connection, asks the server, and runs `set_up`; with what came of that if it was run.
+    async fn open(&self, set_up: Option<&str>) -> Result<Opened, MySqlError> {
         let opts = self.opts().await?;
         #[cfg(feature = "rustls")]
         if opts.ssl_opts().is_some() {
@@ -118,12 +130,12 @@ impl Connector {
             Ok(conn) => conn,
             Err(error) => return Err(self.explained(error).await),
         };
-        match ServerInfo::ask(&mut conn).await {
-            Ok((server, limits)) => {
-                if let Some(limits) = limits {
+        match ServerInfo::ask(&mut conn, set_up).await {
+            Ok(answer) => {
+                if let Some(limits) = answer.limits {
                     self.learn(limits);
                 }
-                Ok((conn, server))
+                Ok((conn, answer.server, answer.set_up))
             }
             Err(error) => Err(MySqlError::connecting(error, &self.address)),
         }

@@ -26,7 +26,7 @@
 //! | --- | --- | --- |
 //! | waiting for a connection | `acquire_timeout` of the pool | 30 s |
 //! | connecting and logging in | `connect_timeout` of the pool | 10 s |
-//! | one statement | [`statement_timeout`](MySqlConfig::statement_timeout): `max_statement_time` on MariaDB, `max_execution_time` (of `SELECT` only) on MySQL | the server's |
+//! | one statement | [`statement_timeout`](MySqlConfig::statement_timeout): `max_statement_time` on MariaDB, `max_execution_time` (of `SELECT` only) on MySQL | 60 s |
 //! | validating, recycling, closing | `validate_timeout`, `recycle_timeout`, `close_timeout` of the pool | 5 s each |
 //! | an idle connection, by the server | its `wait_timeout`, 8 h unless set; keep the pool's `idle_timeout` or `keepalive` below it | 10 min, 60 s |
 //!

@@ -33,6 +33,17 @@ pub(crate) struct Limits {
     pub(crate) wait_timeout: usize,
 }
 
+/// What a server has answered.
+pub(crate) struct Answer {
+    pub(crate) server: ServerInfo,
+    pub(crate) limits: Option<Limits>,
+    /// What came of setting the session up, if that was run.
+    pub(crate) set_up: Option<mysql_async::Result<()>>,
+}
+
+/// Version, identity, largest packet, longest silence.
+type Row = (String, Option<String>, usize, usize);
+
 impl ServerInfo {
     /// MariaDB or MySQL.
     pub fn flavour(&self) -> Flavour {
@@ -44,27 +55,39 @@ impl ServerInfo {
         &self.version
     }
 
-    /// Asks the server of `conn`, and for what the driver asks each connection unless it is told:
-    /// one round trip.
-    pub(crate) async fn ask(conn: &mut Conn) -> mysql_async::Result<(Self, Option<Limits>)> {
-        type Answer = (String, Option<String>, usize, usize);
-        let sql = "SELECT @@version, CONCAT(@@hostname, ':', @@port), @@max_allowed_packet, \
-                   @@wait_timeout";
-        match conn.query_first::<Answer, _>(sql).await {
-            Ok(Some((version, identity, max_allowed_packet, wait_timeout))) => {
-                let server = Self {
+    /// Asks the server of `conn`, and for what the driver asks each connection unless it is told,
+    /// and then runs `set_up`: one round trip.
+    pub(crate) async fn ask(conn: &mut Conn, set_up: Option<&str>) -> mysql_async::Result<Answer> {
+        let mut sql = "SELECT @@version, CONCAT(@@hostname, ':', @@port), @@max_allowed_packet, \
+                       @@wait_timeout"
+            .to_owned();
+        if let Some(set_up) = set_up {
+            sql.push(';');
+            sql.push_str(set_up);
+        }
+        let (row, done) = match conn.query_iter(sql).await {
+            Ok(mut answer) => (answer.collect::<Row>().await, answer.drop_result().await),
+            Err(error) => (Err(error), Ok(())),
+        };
+        match row.map(|mut rows| rows.pop()) {
+            Ok(Some((version, identity, max_allowed_packet, wait_timeout))) => Ok(Answer {
+                server: Self {
                     flavour: Flavour::of(&version),
                     version,
                     identity: identity.unwrap_or_default(),
-                };
-                let limits = Limits {
+                },
+                limits: Some(Limits {
                     max_allowed_packet,
                     wait_timeout,
-                };
-                Ok((server, Some(limits)))
-            }
+                }),
+                set_up: set_up.map(|_| done),
+            }),
             // A proxy that does not know these variables is still a server.
-            Ok(None) | Err(mysql_async::Error::Server(_)) => Ok((Self::greeted(conn), None)),
+            Ok(None) | Err(mysql_async::Error::Server(_)) => Ok(Answer {
+                server: Self::greeted(conn),
+                limits: None,
+                set_up: None,
+            }),
             Err(error) => Err(error),
         }
     }
