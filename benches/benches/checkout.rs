@@ -4,6 +4,8 @@
 //! together: half of it is not "per thread". Compare within one run; `cargo peers` compares with
 //! other pools.
 
+#![forbid(unsafe_code)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,8 @@
 //! What ten clients of the dashboard cost the checkouts of the pool they look at: the throughput of a
 //! task with them, as a share of that without; medians of interleaved rounds.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::thread;

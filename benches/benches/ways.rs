@@ -4,6 +4,8 @@
 //! was chosen over (see ARCHITECTURE.md). The last is the best that safe Rust can say: an item that
 //! keeps the place it is put into alive needs a count of it for as long as the putting takes.
 
+#![forbid(unsafe_code)]
+
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 

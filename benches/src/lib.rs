@@ -13,6 +13,8 @@
 //! latency, timeline, footprint, limits, room, machine, period, nothing: plain measuring, no pool
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod backend;
 pub mod baseline;
 pub mod command;

@@ -32,7 +32,7 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = count)]
     pub max_size: Option<usize>,
 
-    /// Tasks that work [basic 50, sustained 50, extreme 4 for each connection]
+    /// Tasks that work [basic 50, sustained 50, with --chaos 1000, extreme 4 for each connection]
     #[arg(long, value_name = "N", value_parser = count)]
     pub workers: Option<usize>,
 

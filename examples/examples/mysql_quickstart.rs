@@ -8,6 +8,8 @@
 //! transaction that is left open: the pool sees it in the server's status and resets the connection
 //! before anybody else gets it.
 
+#![forbid(unsafe_code)]
+
 use pool_mysql::mysql_async::prelude::Queryable;
 use pool_mysql::{MySqlManager, Pool};
 use pool_servers::MySql;

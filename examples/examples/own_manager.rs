@@ -7,6 +7,8 @@
 //! Look at `condition`: it costs nothing and keeps a connection whose server has hung up from ever
 //! being handed out.
 
+#![forbid(unsafe_code)]
+
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 

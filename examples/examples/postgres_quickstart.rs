@@ -7,6 +7,8 @@
 //! Look at the transaction that is left open: the pool sees it on the wire and rolls it back before
 //! anybody else gets the connection.
 
+#![forbid(unsafe_code)]
+
 use pool_postgres::{PgManager, Pool};
 
 #[tokio::main]

@@ -6,6 +6,8 @@
 //!
 //! Look at the call that is given up after 50 ms: its statement has no end, and really stops.
 
+#![forbid(unsafe_code)]
+
 use std::time::Duration;
 
 use pool_sqlite::{Pool, SqliteConfig, SqliteManager};

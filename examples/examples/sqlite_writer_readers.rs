@@ -7,6 +7,8 @@
 //!
 //! Look at how long writers waited: in the pool's queue, in order, not for SQLite's lock.
 
+#![forbid(unsafe_code)]
+
 use pool_sqlite::{SqliteConfig, SqliteManager, SqlitePools};
 use tokio::task::JoinSet;
 

@@ -7,6 +7,8 @@
 //!
 //! `ORDERS_URL` and `CATALOGUE_URL` name servers of yours; without, throw-away ones are started.
 
+#![forbid(unsafe_code)]
+
 use std::time::Duration;
 
 use pool_core::Pools;

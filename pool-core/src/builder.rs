@@ -119,9 +119,10 @@ impl<M: Manager> PoolBuilder<M> {
         reuse: Reuse;
         /// How long a connection may be held before the pool warns (30 s).
         leak_threshold: impl Into<Option<Duration>>;
-        /// The share of checkouts whose backtrace and span are kept, from 0 to 1 (0).
+        /// The share of checkouts whose backtrace is kept, from 0 to 1 (0).
         leak_backtraces: f64;
-        /// How long a connection may be held before its slot is used for another one (never).
+        /// How long a connection may be held before its slot is used for another one (never); until it
+        /// comes back there may be more than `max_size`.
         #[doc(alias("remove_abandoned"))]
         reclaim_threshold: impl Into<Option<Duration>>;
         /// Whether the number of open connections follows the load, ahead of it (no).
@@ -173,8 +174,8 @@ impl<M: Manager> PoolBuilder<M> {
     /// # Errors
     ///
     /// The first thing that goes wrong: [`Error::Config`], [`Error::Connect`],
-    /// [`Error::Validate`], [`Error::Unanswered`] after `connect_timeout` or `validate_timeout`.
-    /// Connections already open are closed.
+    /// [`Error::Validate`], [`Error::Unanswered`] after `connect_timeout` or `validate_timeout`,
+    /// [`Error::Panicked`] where the manager does. Connections already open are closed.
     ///
     /// # Panics
     ///

@@ -1,11 +1,11 @@
-//! What the errors of databases mean, in words that all backends share.
+//! What the errors of database servers mean, in words that their backends share.
 
 use std::io;
 
 use crate::Severity;
 
-/// What an error means, and so what to do about it. Backends sort their errors into these; each
-/// says by which codes.
+/// What an error means, and so what to do about it. Backends with a network in between sort their
+/// errors into these; each says by which codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {

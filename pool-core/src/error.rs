@@ -54,13 +54,17 @@ pub enum Error<E: StdError + 'static> {
         /// What it holds.
         held: Holder,
     },
-    /// Connects fail, and no connection is left that could come back.
+    /// Connects fail, or the breaker was opened by hand, and no connection is left that could come
+    /// back.
     #[error(
         "connects fail (circuit breaker open, next attempt in {retry_after:.1?}): {last_error}"
     )]
     #[non_exhaustive]
     CircuitOpen {
         /// When the pool tries the next connect, at the latest.
+        ///
+        /// After [`trip`](crate::BreakerHandle::trip) nothing is tried before a reset; it is then
+        /// `breaker_open_time`, or 1 s without one.
         retry_after: Duration,
         /// Why the last one failed.
         last_error: Arc<str>,

@@ -65,7 +65,8 @@
 //!
 //! # What it promises
 //!
-//! 1. There are never more than `max_size` connections, those being opened or closed included.
+//! 1. There are never more than `max_size` connections, those being opened or closed included (but
+//!    for what `reclaim_threshold` takes back, and after a `resize` to less until holders return).
 //! 2. Dropping any future at any point loses nothing: no connection, no slot, no wake-up.
 //! 3. Waiters are served in the order they came; a newcomer never overtakes them.
 //! 4. A waiter gets whichever is first, a returned connection or a new one.
@@ -75,13 +76,17 @@
 //! 7. Manager code that panics, hangs or errs costs its own connection only.
 //! 8. Closing fails waiters at once, lets holders finish, and reports who did not.
 //! 9. A guard may be dropped anywhere.
-//! 10. Reading statistics takes no lock that a checkout takes.
+//! 10. Reading statistics or health takes no lock of the queue or of the idle connections: neither
+//!     a checkout that finds a fit connection nor one that waits is held up, but for a moment where
+//!     a use is traced (its span or its calls) or a task's own connections are looked for
+//!     (`nested_acquire`).
 //! 11. Nothing depends on the wall clock; with a paused runtime clock every timer can be tested.
 //! 12. No message, `Debug` or metric shows a password.
 //!
 //! # Log events
 //!
-//! All have the target `pool_core` and the field `pool`; nothing is logged on the fast path.
+//! All have targets that begin with `pool_core`, and the field `pool`; nothing is logged on the
+//! fast path.
 //!
 //! | level | message | fields |
 //! | --- | --- | --- |
@@ -103,7 +108,8 @@
 //! | info | circuit breaker changed (half-open for a probe, and back to open: debug) | `state` |
 //! | warn | a connection was found dead: those opened before are replaced | `generation` |
 //! | warn | the server takes no more connections | `error` |
-//! | info | paused, resumed | `meanwhile` |
+//! | info | paused | `meanwhile` |
+//! | info | resumed | |
 //! | info | resized | `min_size`, `max_size`, `closing` |
 //! | info | all connections retired | `generation` |
 //! | info | pool closed, pool shut down | `idle`, `report` |

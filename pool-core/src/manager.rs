@@ -43,9 +43,11 @@ use async_trait::async_trait;
 ///
 /// # Cancel safety
 ///
-/// The pool never drops the future of [`connect`](Self::connect), [`validate`](Self::validate)
-/// or [`recycle`](Self::recycle) because a caller went away; it drops it when its timeout has
-/// passed (the connection is then closed, not reused) or when the runtime shuts down.
+/// The pool drops the future of [`connect`](Self::connect), [`validate`](Self::validate) or
+/// [`recycle`](Self::recycle) when its time limit has passed (the connection is then closed, not
+/// reused) or when the runtime shuts down; that of `connect` also when the pool closes; and those
+/// of a warm-up when the future of [`PoolBuilder::connect`](crate::PoolBuilder::connect) is dropped
+/// or another of its connections fails. Never because a checkout went away.
 pub trait Manager: Send + Sync + 'static {
     /// What is pooled.
     type Connection: Send + 'static;
@@ -60,8 +62,9 @@ pub trait Manager: Send + Sync + 'static {
     /// Asks the server whether the connection works: one round trip, bounded by
     /// `validate_timeout`.
     ///
-    /// Called at a checkout when the `validation` setting wants it, for keepalive pings, and for
-    /// a connection whose user panicked.
+    /// Called at a checkout when the `validation` setting wants it, for keepalive pings, for a
+    /// connection whose user panicked, and for those that
+    /// [`PoolBuilder::connect`](crate::PoolBuilder::connect) opens.
     fn validate(
         &self,
         conn: &mut Self::Connection,
@@ -145,7 +148,7 @@ pub enum Severity {
 /// Stops what runs on a connection from outside, as a cancel request does.
 ///
 /// The pool uses it when it needs a connection back from a holder that does not return it: at the
-/// end of a shutdown's patience.
+/// end of a shutdown's patience, or when its slot is reclaimed (`reclaim_threshold`).
 #[derive(Clone)]
 pub struct Interrupter(Arc<dyn Fn() -> InterruptFuture + Send + Sync>);
 
@@ -162,6 +165,12 @@ impl Interrupter {
     }
 
     /// Interrupts what runs on the connection now; does nothing when nothing does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the attempt: what ran may have been interrupted or not. The
+    /// connection and its holder are none the worse, and it can be called again. The pool drops it
+    /// after `close_timeout`.
     pub async fn interrupt(&self) {
         (self.0)().await;
     }

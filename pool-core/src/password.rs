@@ -34,6 +34,11 @@ impl PasswordProvider {
     /// # Errors
     ///
     /// When the provider has none; as it says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the provider's: it is as safe as that is. A pool does so when a
+    /// connect takes longer than it may, or when it is closed.
     pub async fn ask(&self) -> Result<String, BoxError> {
         (self.0)().await
     }

@@ -65,9 +65,13 @@ impl<M: Manager> Pool<M> {
     /// # Errors
     ///
     /// [`Error::Timeout`] when the time is up, with what the pool looked like;
-    /// [`Error::Overloaded`] when `max_waiting` others wait; [`Error::Closed`]; and
-    /// [`Error::Validate`] or [`Error::Recycle`] when more connections in a row failed than the
-    /// pool can have. A connect that fails is tried again until the time is up.
+    /// [`Error::Overloaded`] when `max_waiting` others wait; [`Error::Shed`] from a queue that does
+    /// not drain (`shedding`); [`Error::CircuitOpen`] when the breaker is open and no connection is
+    /// left that could come back; [`Error::Nested`] when it would have to wait and its task holds a
+    /// connection (`nested_acquire = fail`); [`Error::Paused`]; [`Error::Closed`]; and
+    /// [`Error::Validate`], [`Error::Recycle`], [`Error::Unanswered`] or [`Error::Panicked`] when
+    /// more connections in a row failed than the pool can have. A connect that fails is tried again
+    /// until the time is up.
     ///
     /// # Panics
     ///
@@ -289,6 +293,10 @@ impl<M: Manager> Pool<M> {
     /// have `close_timeout` to notice. Whoever still holds one is named in the report and in a
     /// warning; the connection is closed when it comes back.
     ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    ///
     /// # Cancel safety
     ///
     /// The pool is closed as soon as the future is first polled; dropping it only ends the waiting.
@@ -298,6 +306,10 @@ impl<M: Manager> Pool<M> {
     }
 
     /// [`close`](Self::close) with `patience` in place of `drain_timeout`.
+    ///
+    /// # Panics
+    ///
+    /// As [`close`](Self::close).
     ///
     /// # Cancel safety
     ///

@@ -122,7 +122,7 @@ impl MySqlConfig {
         }
     }
 
-    /// What is done to a used connection before somebody else gets it.
+    /// What is done to a used connection before somebody else gets it; [`Recycle::Fast`] by default.
     pub fn recycle(mut self, recycle: Recycle) -> Self {
         self.recycle = recycle;
         self
@@ -135,31 +135,34 @@ impl MySqlConfig {
         self
     }
 
-    /// The session's time zone: `+00:00`, or a name where the server has loaded them.
+    /// The session's time zone: `+00:00`, or a name where the server has loaded them; the server's by
+    /// default.
     pub fn time_zone(mut self, zone: impl Into<String>) -> Self {
         self.time_zone = Some(zone.into());
         self
     }
 
-    /// The session's `sql_mode`, such as `TRADITIONAL`.
+    /// The session's `sql_mode`, such as `TRADITIONAL`; the server's by default.
     pub fn sql_mode(mut self, mode: impl Into<String>) -> Self {
         self.sql_mode = Some(mode.into());
         self
     }
 
-    /// The session's character set.
+    /// The session's character set; `utf8mb4` by default.
     pub fn charset(mut self, charset: impl Into<String>) -> Self {
         self.charset = Some(charset.into());
         self
     }
 
-    /// The session's collation; the character set follows from it.
+    /// The session's collation; the character set follows from it. `utf8mb4_general_ci` by default;
+    /// with a [`charset`](Self::charset) alone, the server's for that.
     pub fn collation(mut self, collation: impl Into<String>) -> Self {
         self.collation = Some(collation.into());
         self
     }
 
-    /// The isolation level of the session's transactions.
+    /// The isolation level of the session's transactions; the server's by default, which is repeatable
+    /// read unless it is set otherwise.
     pub fn isolation(mut self, level: IsolationLevel) -> Self {
         self.isolation = Some(level);
         self
@@ -177,7 +180,7 @@ impl MySqlConfig {
         self
     }
 
-    /// How many prepared statements the driver keeps for each connection; 0 keeps none.
+    /// How many prepared statements the driver keeps for each connection; 32 by default, 0 keeps none.
     pub fn statement_cache(self, statements: usize) -> Self {
         self.with(|opts| opts.stmt_cache_size(statements))
     }

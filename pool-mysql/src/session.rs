@@ -123,7 +123,8 @@ mod tests {
     use super::*;
 
     fn config() -> MySqlConfig {
-        MySqlConfig::from_url("mysql://root@localhost/app").unwrap()
+        let config = MySqlConfig::from_url("mysql://root@localhost/app").unwrap();
+        config.statement_timeout(None)
     }
 
     #[test]

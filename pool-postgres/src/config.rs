@@ -166,7 +166,7 @@ impl PgConfig {
         self
     }
 
-    /// What is done to a used connection before somebody else gets it.
+    /// What is done to a used connection before somebody else gets it; [`Recycle::Fast`] by default.
     pub fn recycle(mut self, recycle: Recycle) -> Self {
         self.recycle = recycle;
         self

@@ -121,6 +121,10 @@ impl PgConnection {
     /// # Errors
     ///
     /// When the server refuses the statement.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Statements::prepare`].
     pub async fn prepare_cached(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
         self.statements.prepare(&**self, sql).await
     }
@@ -130,6 +134,10 @@ impl PgConnection {
     /// # Errors
     ///
     /// When the server refuses the statement.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Statements::prepare`].
     pub async fn prepare_typed_cached(
         &self,
         sql: &str,
@@ -145,6 +153,12 @@ impl PgConnection {
     /// # Errors
     ///
     /// When the server refuses the statement, or its execution.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the answer, not the connection. What was sent goes on: the statement
+    /// may take effect or not. When the connection is returned, what still runs after 20 ms is
+    /// cancelled.
     pub async fn query_cached(
         &self,
         sql: &str,

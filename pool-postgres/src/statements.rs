@@ -47,6 +47,11 @@ impl Statements {
     /// # Errors
     ///
     /// When the server refuses the statement.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future keeps nothing here, so the next call prepares anew. What was sent goes on:
+    /// the server may hold one statement more until the connection ends.
     pub async fn prepare<C>(&self, client: &C, sql: &str) -> Result<Statement, Error>
     where
         C: GenericClient + Sync,
@@ -58,6 +63,10 @@ impl Statements {
     /// not infer them.
     ///
     /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare).
+    ///
+    /// # Cancel safety
     ///
     /// As [`prepare`](Self::prepare).
     pub async fn prepare_typed<C>(

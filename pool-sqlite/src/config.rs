@@ -173,45 +173,47 @@ impl SqliteConfig {
         }
     }
 
-    /// What may be done with the file. [`OpenMode::ReadOnly`] leaves the journal mode alone and
-    /// switches `query_only` on.
+    /// What may be done with the file; [`OpenMode::Create`] by default. [`OpenMode::ReadOnly`] leaves
+    /// the journal mode alone and switches `query_only` on.
     pub fn open_mode(mut self, mode: OpenMode) -> Self {
         self.open_mode = mode;
         self
     }
 
-    /// The journal mode. A memory database ignores it.
+    /// The journal mode; [`JournalMode::Wal`] by default. A memory database ignores it.
     pub fn journal_mode(mut self, mode: JournalMode) -> Self {
         self.journal_mode = mode;
         self
     }
 
-    /// How often SQLite waits for the disk.
+    /// How often SQLite waits for the disk; by default [`Synchronous::Normal`] in WAL mode, else SQLite's
+    /// own, [`Synchronous::Full`].
     pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
         self.synchronous = Some(synchronous);
         self
     }
 
     /// How long a call waits for a lock that another connection holds, before it fails with
-    /// [`SqliteError::Busy`](crate::SqliteError::Busy). Zero: not at all.
+    /// [`SqliteError::Busy`](crate::SqliteError::Busy); 5 s by default. Zero: not at all.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
     }
 
-    /// Whether foreign keys are enforced.
+    /// Whether foreign keys are enforced; on by default.
     pub fn foreign_keys(mut self, on: bool) -> Self {
         self.foreign_keys = on;
         self
     }
 
-    /// The page cache of each connection: a number of pages or, negative, of KiB.
+    /// The page cache of each connection: a number of pages or, negative, of KiB; SQLite's own by
+    /// default, 2,000 KiB.
     pub fn cache_size(mut self, pages_or_negative_kib: i64) -> Self {
         self.cache_size = Some(pages_or_negative_kib);
         self
     }
 
-    /// How many bytes of the file are read through a memory map.
+    /// How many bytes of the file are read through a memory map; SQLite's own by default, 0.
     pub fn mmap_size(mut self, bytes: u64) -> Self {
         self.mmap_size = Some(bytes);
         self
@@ -242,44 +244,44 @@ impl SqliteConfig {
         self
     }
 
-    /// How many statements `prepare_cached` keeps for each connection; 0 keeps none.
+    /// How many statements `prepare_cached` keeps for each connection; 16 by default, 0 keeps none.
     pub fn statement_cache(mut self, statements: usize) -> Self {
         self.statement_cache = statements;
         self
     }
 
     /// How long a call may take, its wait for a worker and for locks included, before it is
-    /// interrupted and fails with [`SqliteError::Timeout`](crate::SqliteError::Timeout). `None`:
-    /// as long as it likes.
+    /// interrupted and fails with [`SqliteError::Timeout`](crate::SqliteError::Timeout); 60 s by
+    /// default. `None`: as long as it likes.
     pub fn query_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.query_timeout = timeout.into();
         self
     }
 
-    /// What validation and keepalive pings ask.
+    /// What validation and keepalive pings ask; `SELECT 1` by default.
     ///
-    /// `SELECT 1` shows that the connection answers, without touching the file;
+    /// That shows that the connection answers, without touching the file;
     /// `PRAGMA schema_version` reads the file's first page.
     pub fn validation_query(mut self, sql: impl Into<String>) -> Self {
         self.validation_query = sql.into();
         self
     }
 
-    /// How many threads run SQLite at once (at least 1). They start when they are needed and end
-    /// when they are not.
+    /// How many threads run SQLite at once (at least 1); by default as many as there are cores, at
+    /// least 4. They start when they are needed and end when they are not.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);
         self
     }
 
-    /// How many more threads may exist while workers wait for a lock. No more than `workers` +
-    /// `spare_workers` + 2 ever do.
+    /// How many more threads may exist while workers wait for a lock; 32 by default. No more than
+    /// `workers` + `spare_workers` + 2 ever do.
     pub fn spare_workers(mut self, threads: usize) -> Self {
         self.spare_workers = threads;
         self
     }
 
-    /// When a returned connection is given a fresh session.
+    /// When a returned connection is given a fresh session; [`Reset::WhenChanged`] by default.
     pub fn reset(mut self, reset: Reset) -> Self {
         self.reset = reset;
         self

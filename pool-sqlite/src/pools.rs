@@ -73,9 +73,14 @@ impl SqlitePools {
 
     /// Closes both sides, the readers first; each has its `drain_timeout`.
     ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    ///
     /// # Cancel safety
     ///
-    /// As [`Pool::close`](pool_core::Pool::close).
+    /// The readers are closed from the first poll on; the writer is closed when they have gone, or
+    /// their time is up. A future that is dropped before leaves the writer open: call it again.
     pub async fn close(&self) -> [CloseReport; 2] {
         let readers = self.readers.close().await;
         [readers, self.writer.close().await]
@@ -83,9 +88,13 @@ impl SqlitePools {
 
     /// Closes both sides with `patience` for each.
     ///
+    /// # Panics
+    ///
+    /// As [`close`](Self::close).
+    ///
     /// # Cancel safety
     ///
-    /// As [`Pool::close`](pool_core::Pool::close).
+    /// As [`close`](Self::close).
     pub async fn close_timeout(&self, patience: Duration) -> [CloseReport; 2] {
         let readers = self.readers.close_timeout(patience).await;
         [readers, self.writer.close_timeout(patience).await]

@@ -3,6 +3,8 @@
 //!
 //! Connections lead to nothing, so what is measured is the pool.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::hint::black_box;
 use std::path::PathBuf;

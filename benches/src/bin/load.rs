@@ -1,5 +1,7 @@
 //! `cargo load`: see [`pool_benches::command`].
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::Parser as _;

@@ -10,6 +10,8 @@
 //! Look at `conn.rs`: how a handler gets a connection, and what the client is told when there is
 //! none. Stop the database and ask again; look at <http://localhost:3000/pools> meanwhile.
 
+#![forbid(unsafe_code)]
+
 mod conn;
 mod notes;
 mod service;

@@ -8,6 +8,8 @@
 //!
 //! Look at the pool `reports`: from time to time somebody keeps a connection for too long.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -317,11 +317,11 @@ settings! {
             elsewhere: ["leak_stack_traces", "log_abandoned"],
         }
 
-        /// How long a connection may be held before the pool stops counting on it.
+        /// How long a connection may be held before its slot is reused, beyond `max_size` meanwhile.
         ///
         /// What runs on it is interrupted, if the manager can; its slot is used for a new
-        /// connection; it is closed when it comes back. There may then be more connections than
-        /// `max_size` until it does.
+        /// connection; it is closed when it comes back. Until then there may be more connections
+        /// than `max_size`.
         reclaim_threshold: Option<Duration> = None => {
             variable: "POOL_RECLAIM_THRESHOLD",
             default: "none",
@@ -420,7 +420,7 @@ settings! {
             elsewhere: ["sliding_window"],
         }
 
-        /// The longest an open breaker waits before it probes; eight times that after failed probes.
+        /// The longest until an open breaker probes; each failed probe doubles it, to eightfold at most.
         ///
         /// It probes sooner, a few times a second, while somebody asks.
         breaker_open_time: Option<Duration> = Some(Duration::from_secs(60)) => {
@@ -436,7 +436,7 @@ settings! {
             variable: "POOL_NAME",
             default: "none",
             unit: "text",
-            rule: "1 to 100 characters, no control characters",
+            rule: "1 to 100 characters, no control characters, not `none`",
             elsewhere: ["pool_name"],
         }
     }

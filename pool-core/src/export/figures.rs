@@ -146,7 +146,7 @@ pub(crate) static FIGURES: &[Figure] = &[
         Read::Counter(|s| s.scaled_up)),
     figure("db_pool_scaled_down_total", "How often auto_scaling kept fewer connections open.",
         Read::Counter(|s| s.scaled_down)),
-    figure("db_pool_wait_seconds", "How long checkouts waited that found nothing idle.",
+    figure("db_pool_wait_seconds", "How long checkouts took that were not served at once: nothing was idle, or what was had to be validated, recycled or closed first.",
         Read::Histogram(|s| &s.wait)),
     figure("db_pool_usage_seconds", "How long connections were held, estimated from samples.",
         Read::Histogram(|s| &s.usage)),

@@ -9,7 +9,7 @@
 //! | `db.client.connection.pending_requests` | `waiting` |
 //! | `db.client.connection.timeouts` | `timed_out` |
 //! | `db.client.connection.create_time` | `connect` |
-//! | `db.client.connection.wait_time` | `wait`, of those that found nothing idle |
+//! | `db.client.connection.wait_time` | `wait`, of those that were not served at once |
 //! | `db.client.connection.use_time` | `usage` |
 //!
 //! Each has the attribute `db.client.connection.pool.name`.

@@ -1,8 +1,8 @@
 //! Where those who return meet those who want: the seam between the two regimes of a pool.
 //!
 //! ```text
-//!  nobody waits                              somebody waits (or closed, or too many)
-//!  ─────────────                             ────────────────────────────────────────
+//!  nobody waits                              somebody waits (or closed, paused, or too many)
+//!  ─────────────                             ────────────────────────────────────────────────
 //!  take: from the shards, no lock            take: nothing there; join the queue
 //!  release: into the shards, no lock         release: finds a plug; under the lock it is handed
 //!                                            to the first in the queue
@@ -11,12 +11,12 @@
 //! One invariant holds whenever the lock of the line is free:
 //!
 //! > the shards are plugged, and therefore empty, exactly while the queue is not empty, the pool
-//! > is closed, or there are more connections than the maximum.
+//! > is closed or paused, or there are more connections than the maximum.
 //!
-//! So a waiter and an idle connection never exist side by side, a returning thread cannot miss a
-//! waiter, and a newcomer cannot overtake one: there is nothing in the shards to overtake with.
-//! Plugging looks into each shard once, so a connection that was returned between "nothing idle"
-//! and "in the queue" is found.
+//! So, unless the pool is paused, a waiter and an idle connection never exist side by side; a
+//! returning thread cannot miss a waiter, and a newcomer cannot overtake one: there is nothing in
+//! the shards to overtake with. Plugging looks into each shard once, so a connection that was
+//! returned between "nothing idle" and "in the queue" is found.
 //!
 //! The module is generic over what is exchanged, and knows neither managers nor runtimes.
 

@@ -8,9 +8,9 @@
 //! First in, first out ([`Reuse::Fifo`]) is an order across all threads, so it needs one shared
 //! queue: one shard, no hot berth. That is its price.
 //!
-//! While somebody waits, or when the pool is closed, every shard is *plugged*: nothing is idle
-//! and nothing can become idle unnoticed. Plugging and unplugging happen under the lock of the
-//! queue ([`super::exchange`]).
+//! While somebody waits, the pool is closed or paused, or has too many connections, every shard is
+//! *plugged*: nothing is idle and nothing can become idle unnoticed. Plugging and unplugging happen
+//! under the lock of the queue ([`super::exchange`]).
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 /// Counts of measured durations within [`BOUNDS`](Self::BOUNDS). All of them only ever grow.
 ///
-/// Of checkouts only those that waited are measured. A duration at a bound, or less than 1/32
-/// below it, may count as above it, never the other way round.
+/// Of checkouts only those are measured that were not served at once: nothing was idle, or what was
+/// had to be validated, recycled or closed first. A duration at a bound, or less than 1/32 below
+/// it, may count as above it, never the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Buckets {

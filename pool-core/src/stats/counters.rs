@@ -24,7 +24,7 @@ pub(crate) struct Counters {
     pub(crate) detached: AtomicU64,
     closed: [AtomicU64; CloseReason::COUNT],
     peak_active: AtomicUsize,
-    /// Checkouts that waited; those that did not are the rest of all.
+    /// Checkouts that were not served at once; those that were are the rest of all.
     pub(crate) wait: Spread,
     pub(crate) connect: Histogram,
     pub(crate) usage: Histogram,

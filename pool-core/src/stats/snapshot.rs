@@ -17,7 +17,9 @@ use crate::policy::breaker::BreakerState;
 /// exact; of `usage` the first use of a connection in each tick of the pool's clock (1 to 100 ms)
 /// and every 64th is timed and stands for the others.
 ///
-/// Reading takes no lock that a checkout takes.
+/// Reading takes no lock of the queue or of the idle connections: neither a checkout that finds a
+/// fit connection nor one that waits is held up, but for a moment where a task's own connections
+/// are looked for (`nested_acquire`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -86,7 +88,7 @@ pub struct Stats {
     /// How often all connections were to be replaced: by `retire_all`, or because one was found
     /// dead.
     pub generation: u64,
-    /// How long checkouts waited; those that found one idle count as no time.
+    /// How long checkouts took; those served at once count as no time.
     pub wait: LatencySummary,
     /// How long opening a connection took.
     pub connect: LatencySummary,

@@ -42,7 +42,7 @@ pub struct Window {
     pub connect_failures: u64,
     /// Connections closed.
     pub closed: u64,
-    /// How long checkouts waited; those that found one idle count as no time.
+    /// How long checkouts took; those served at once count as no time.
     pub wait: LatencySummary,
     /// How long opening a connection took.
     pub connect: LatencySummary,

@@ -121,6 +121,11 @@ type Tried = Result<bool, String>;
 /// # Panics
 ///
 /// Outside a Tokio runtime.
+///
+/// # Cancel safety
+///
+/// Dropping the future drops the connections it has, and ends what it was at: a server that is
+/// broken at that moment stays so until [`Subject::restore_server`] is called.
 pub async fn check<S: Subject>(subject: &S) -> Result<Vec<&'static str>, Violation> {
     let mut kept = Vec::new();
     let mut note = |rule: &'static str, tried: Tried| match tried {

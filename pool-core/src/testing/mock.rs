@@ -146,6 +146,10 @@ impl MockManager {
 
     /// Waits until `condition` holds; it is looked at whenever a step begins or ends and whenever
     /// a connection is opened or dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing; call it again to wait on.
     pub async fn until(&self, condition: impl Fn(&Self) -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.0.changed.notified());
@@ -316,7 +320,11 @@ impl MockConnection {
         move || flags.broken.store(true, SeqCst)
     }
 
-    /// Waits until the pool interrupts what runs on the connection.
+    /// Waits until the pool interrupts what runs on the connection; ready at once when it has.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no interruption; call it again to wait on.
     pub async fn interrupted(&self) {
         loop {
             let mut interruption = std::pin::pin!(self.flags.interruption.notified());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pool_core::Manager;
 use pool_mysql::mysql_async::{IsolationLevel, prelude::Queryable};
-use pool_mysql::{Cause, MySqlError, Recycle};
+use pool_mysql::{Cause, MySqlError, MySqlManager, Recycle};
 
 use crate::{config, connected, is_mariadb, one, soon};
 
@@ -58,6 +58,26 @@ async fn settings_hold_from_the_first_statement_on_and_after_each_reset() {
 }
 
 #[tokio::test]
+async fn a_statement_may_take_a_minute_unless_told_otherwise_on_every_connection_of_a_manager() {
+    let unlimited = config().statement_timeout(None);
+    for (config, wanted) in [(config(), [60_000; 2]), (unlimited, [0; 2])] {
+        let manager = MySqlManager::new(config);
+        let limit = if is_mariadb() {
+            "SELECT CAST(1000 * @@max_statement_time AS INTEGER)"
+        } else {
+            "SELECT @@max_execution_time"
+        };
+        // The first learns which server it is, the second knows.
+        let mut limits = [0; 2];
+        for told in &mut limits {
+            let mut conn = soon(manager.connect()).await.unwrap();
+            *told = one::<i64>(&mut conn, limit).await;
+        }
+        assert_eq!(limits, wanted);
+    }
+}
+
+#[tokio::test]
 async fn a_statement_that_takes_too_long_is_stopped_and_told_as_that() {
     let config = config().statement_timeout(Duration::from_millis(50));
     let (_, mut conn) = connected(config).await;
@@ -88,7 +108,7 @@ async fn the_statement_cache_is_as_large_as_told() {
 
 #[tokio::test]
 async fn a_setting_the_server_does_not_know_fails_the_connect_and_says_so() {
-    let manager = pool_mysql::MySqlManager::new(config().variable("no_such_variable", "1"));
+    let manager = MySqlManager::new(config().variable("no_such_variable", "1"));
     let error = soon(manager.connect()).await.unwrap_err();
     assert_eq!(error.code(), Some(1193));
     assert!(error.to_string().contains("no_such_variable"), "{error}");
