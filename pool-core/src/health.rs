@@ -12,7 +12,7 @@
 //! | a connection is held past `leak_threshold` | degraded |
 
 use std::fmt;
-use std::sync::Arc;
+use std::time::Duration;
 
 use crate::inner::exchange::WhilePaused;
 use crate::policy::breaker::BreakerState;
@@ -54,6 +54,8 @@ pub struct Health {
     pub reasons: Vec<String>,
     /// The figures.
     pub stats: Stats,
+    /// Why a connect last failed, and how long ago; also if others have succeeded since.
+    pub last_connect_error: Option<ConnectFailure>,
 }
 
 impl Health {
@@ -74,13 +76,30 @@ impl fmt::Display for Health {
     }
 }
 
+/// A connect that failed.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ConnectFailure {
+    /// Why, in the words of the manager's error.
+    pub error: String,
+    /// How long ago.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::stats::serialize_seconds")
+    )]
+    pub ago: Duration,
+}
+
 /// What health is judged by.
 pub(crate) struct Signs {
     pub(crate) stats: Stats,
     pub(crate) is_closed: bool,
     pub(crate) paused: Option<WhilePaused>,
     pub(crate) breaker: BreakerState,
-    pub(crate) last_connect_error: Option<Arc<str>>,
+    /// Whether the last connect failed.
+    pub(crate) is_failing: bool,
+    pub(crate) last_connect_error: Option<ConnectFailure>,
     /// Who has held a connection past the threshold.
     pub(crate) overdue: Vec<Holder>,
 }
@@ -92,6 +111,7 @@ pub(crate) fn judge(signs: Signs) -> Health {
         is_closed,
         paused,
         breaker,
+        is_failing,
         last_connect_error,
         overdue,
     } = signs;
@@ -99,6 +119,7 @@ pub(crate) fn judge(signs: Signs) -> Health {
         status: HealthStatus::Healthy,
         reasons: Vec::new(),
         stats,
+        last_connect_error,
     };
     let mut found = |status: HealthStatus, reason: String| {
         health.status = health.status.max(status);
@@ -122,7 +143,8 @@ pub(crate) fn judge(signs: Signs) -> Health {
     if breaker.is_open() {
         found(cannot_connect, format!("the circuit breaker is {breaker}"));
     }
-    if let Some(error) = last_connect_error {
+    let failure = health.last_connect_error.as_ref().filter(|_| is_failing);
+    if let Some(ConnectFailure { error, .. }) = failure {
         found(cannot_connect, format!("connects fail: {error}"));
     }
     if stats.waiting > 0 && stats.active >= stats.max_size {
@@ -154,7 +176,9 @@ pub(crate) fn judge(signs: Signs) -> Health {
 
 #[cfg(test)]
 mod tests {
-    use super::{HealthStatus, Signs, judge};
+    use std::time::Duration;
+
+    use super::{ConnectFailure, HealthStatus, Signs, judge};
     use crate::policy::breaker::BreakerState;
     use crate::stats::Stats;
 
@@ -169,6 +193,7 @@ mod tests {
             is_closed: false,
             paused: None,
             breaker: BreakerState::Closed,
+            is_failing: false,
             last_connect_error: None,
             overdue: Vec::new(),
         }
@@ -186,7 +211,11 @@ mod tests {
     #[test]
     fn failing_connects_degrade_a_pool_that_still_has_a_connection() {
         let failing = Signs {
-            last_connect_error: Some("refused".into()),
+            is_failing: true,
+            last_connect_error: Some(ConnectFailure {
+                error: "refused".into(),
+                ago: Duration::ZERO,
+            }),
             ..signs()
         };
         let health = judge(failing);

@@ -156,7 +156,7 @@ pub use config::{
 };
 pub use error::{Error, Stage};
 pub use guard::PooledConnection;
-pub use health::{Health, HealthStatus};
+pub use health::{ConnectFailure, Health, HealthStatus};
 pub use inner::exchange::WhilePaused;
 pub use manager::{BoxManager, Condition, DynManager, Interrupter, Manager, Severity};
 pub use metadata::Metadata;

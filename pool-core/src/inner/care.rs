@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
@@ -60,7 +61,11 @@ impl<M: Manager> Inner<M> {
             }
         };
         match care {
-            Care::Validate => inner.counters.validate.record(began.elapsed()),
+            Care::Validate => {
+                let now = inner.dial.clock.exact().max(1);
+                inner.counters.validated_at.store(now, Relaxed);
+                inner.counters.validate.record(began.elapsed());
+            }
             Care::Recycle => inner.counters.recycle.record(began.elapsed()),
         }
         match result {

@@ -14,6 +14,7 @@ use super::bounded::Failure;
 use super::clock::{Nanos, nanos};
 use crate::config::PoolConfig;
 use crate::error::Error;
+use crate::health::ConnectFailure;
 use crate::manager::{Manager, Severity};
 use crate::policy::backoff::Backoff;
 use crate::policy::breaker::{Attempt, Breaker, BreakerLimits, BreakerState};
@@ -31,7 +32,7 @@ const MAKE_DO_FOR: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Connecting {
     state: Mutex<State>,
-    /// Whether the last connect failed, for those who join the queue.
+    /// Whether the last connect failed, for those who join the queue; written with `state` locked.
     failing: AtomicBool,
     /// Whether the breaker is open, for those who find nothing idle; written with `state` locked.
     is_open: AtomicBool,
@@ -48,7 +49,8 @@ struct State {
     patience: Patience,
     breaker: Breaker,
     random: Random,
-    last_error: Option<Arc<str>>,
+    /// Why a connect last failed, and when.
+    last_failure: Option<(Arc<str>, Nanos)>,
 }
 
 impl State {
@@ -79,7 +81,7 @@ impl Connecting {
                 patience: Patience::default(),
                 breaker: Breaker::new(limits),
                 random: Random::new(),
-                last_error: None,
+                last_failure: None,
             }),
             failing: AtomicBool::new(false),
             is_open: AtomicBool::new(false),
@@ -94,7 +96,25 @@ impl Connecting {
 
     /// Why the last connect failed, unless one has succeeded since.
     pub(crate) fn last_error(&self) -> Option<Arc<str>> {
-        self.state().last_error.clone()
+        let state = self.state();
+        let last = state.last_failure.as_ref();
+        let last = last.filter(|_| self.is_failing());
+        last.map(|(error, _)| Arc::clone(error))
+    }
+
+    /// Why a connect last failed, whether or not one has succeeded since.
+    pub(crate) fn last_failure(&self, now: Nanos) -> Option<ConnectFailure> {
+        let state = self.state();
+        let (error, at) = state.last_failure.as_ref()?;
+        Some(ConnectFailure {
+            error: error.to_string(),
+            ago: super::between(*at, now),
+        })
+    }
+
+    /// Whether the last connect failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Relaxed)
     }
 
     pub(crate) fn breaker_state(&self) -> BreakerState {
@@ -103,7 +123,7 @@ impl Connecting {
 
     /// Somebody has begun to wait.
     pub(crate) fn on_demand(&self) {
-        if self.failing.load(Relaxed) {
+        if self.is_failing() {
             self.demand.notify_one();
         }
     }
@@ -216,11 +236,10 @@ impl<M: Manager> Inner<M> {
             state.backoff.on_success();
             state.patience.on_success();
             state.recovery.on_success(now, self.exchange.limits().1);
-            state.last_error = None;
             let ((), change) = self.with_breaker(&mut state, |breaker| breaker.on_success(now));
+            self.connecting.failing.store(false, Relaxed);
             (failures, change)
         };
-        self.connecting.failing.store(false, Relaxed);
         if failures > 0 {
             tracing::info!(pool = %self.name, failures, "connects succeed again");
         }
@@ -252,7 +271,8 @@ impl<M: Manager> Inner<M> {
             state.backoff.on_failure(begun_at);
             state.patience.on_failure(now);
             state.recovery.on_failure(begun_at);
-            state.last_error = Some(Arc::clone(&error));
+            state.last_failure = Some((Arc::clone(&error), now));
+            self.connecting.failing.store(true, Relaxed);
             let ((), change) = self.with_breaker(&mut state, |breaker| {
                 breaker.on_failure(attempt, severity == Severity::Permanent, now);
             });
@@ -263,7 +283,6 @@ impl<M: Manager> Inner<M> {
                 change,
             )
         };
-        self.connecting.failing.store(true, Relaxed);
         self.exchange.connects_fail();
         let retry_in = super::between(now, retry_at);
         tracing::warn!(pool = %self.name, %error, failures, ?retry_in, "cannot connect");

@@ -221,11 +221,11 @@ impl<M: Manager> Inner<M> {
             let registry = self.registry();
             (registry.census(), self.dial.generation())
         };
+        let now = self.dial.clock.exact();
         let (waiting, peak_waiting) = self.exchange.waiting();
         let oldest_since = self.exchange.oldest_since();
-        let oldest_waiter = oldest_since.map_or(Duration::ZERO, |since| {
-            between(since, self.dial.clock.exact())
-        });
+        let oldest_waiter = oldest_since.map_or(Duration::ZERO, |since| between(since, now));
+        let validated_at = self.counters.validated_at.load(Relaxed);
         // While somebody waits nothing is idle: what looks so is on its way to a waiter.
         let (idle, on_the_way) = if waiting > 0 && !self.exchange.is_paused() {
             (0, census.idle)
@@ -238,6 +238,8 @@ impl<M: Manager> Inner<M> {
         counters.saw_active(active);
         let closed_by = counters.closed_by();
         Stats {
+            age: Duration::from_nanos(now),
+            last_validation: (validated_at > 0).then(|| between(validated_at, now)),
             total: idle + active + census.opening,
             idle,
             active,
@@ -315,7 +317,8 @@ impl<M: Manager> Inner<M> {
             is_closed: self.is_shut_down(),
             paused: self.exchange.paused(),
             breaker: self.connecting.breaker_state(),
-            last_connect_error: self.connecting.last_error(),
+            is_failing: self.connecting.is_failing(),
+            last_connect_error: self.connecting.last_failure(self.dial.clock.exact()),
             overdue,
         })
     }

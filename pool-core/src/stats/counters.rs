@@ -21,6 +21,8 @@ pub(crate) struct Counters {
     pub(crate) connect_failures: AtomicU64,
     pub(crate) leaked: AtomicU64,
     pub(crate) reclaimed: AtomicU64,
+    /// When a validation last ended, in nanoseconds of the pool's clock; 0 for never.
+    pub(crate) validated_at: AtomicU64,
     pub(crate) detached: AtomicU64,
     closed: [AtomicU64; CloseReason::COUNT],
     peak_active: AtomicUsize,
@@ -49,6 +51,7 @@ impl Counters {
             connect_failures: AtomicU64::new(0),
             leaked: AtomicU64::new(0),
             reclaimed: AtomicU64::new(0),
+            validated_at: AtomicU64::new(0),
             detached: AtomicU64::new(0),
             closed: [const { AtomicU64::new(0) }; CloseReason::COUNT],
             peak_active: AtomicUsize::new(0),

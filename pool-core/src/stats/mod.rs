@@ -19,4 +19,6 @@ pub(crate) use self::snapshot::SnapshotCache;
 pub use self::snapshot::{Holder, Snapshot, Stats};
 use self::spread::Spread;
 pub use self::summary::LatencySummary;
+#[cfg(feature = "serde")]
+pub(crate) use self::summary::seconds::serialize as serialize_seconds;
 pub use self::windows::{Window, Windows};

@@ -24,6 +24,15 @@ use crate::policy::breaker::BreakerState;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Stats {
+    /// For how long there has been this pool.
+    #[cfg_attr(feature = "serde", serde(with = "super::summary::seconds"))]
+    pub age: Duration,
+    /// How long ago a connection was last validated, pinged ones included; `None` while none has been.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, with = "super::summary::seconds_if_any")
+    )]
+    pub last_validation: Option<Duration>,
     /// Connections there are, those being opened included.
     pub total: usize,
     /// Of these, those that wait in the pool.

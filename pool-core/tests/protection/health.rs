@@ -1,4 +1,4 @@
-use pool_core::testing::MockManager;
+use pool_core::testing::{Act, MockManager, Step};
 use pool_core::{HealthStatus, Pool};
 use tokio::time::sleep;
 
@@ -25,6 +25,40 @@ async fn health_follows_the_pool_and_says_why() {
     assert_eq!(pool.health().status, HealthStatus::Healthy);
     pool.close().await;
     assert!(!pool.health().is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_error_is_told_with_its_time_also_when_it_is_over() {
+    let (mock, builder) = refusing();
+    let pool = builder.build().unwrap();
+    assert!(pool.health().last_connect_error.is_none());
+    pool.get().await.unwrap_err();
+    pool.breaker().trip();
+    mock.always(Step::Connect, Act::Succeed);
+    sleep(100 * SECOND).await;
+    pool.breaker().reset();
+    drop(pool.get().await.unwrap());
+    let health = pool.health();
+    assert!(health.reasons.is_empty(), "{health}");
+    let last = health.last_connect_error.unwrap();
+    assert!(last.error.contains("told to fail"), "{}", last.error);
+    assert_eq!(last.ago.as_secs(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn age_and_last_validation_are_told() {
+    let pool = Pool::builder(MockManager::new())
+        .min_size(0)
+        .keepalive(None);
+    let pool = pool.build().unwrap();
+    drop(pool.get().await.unwrap());
+    assert_eq!(pool.stats().last_validation, None);
+    sleep(7 * SECOND).await;
+    drop(pool.get().await.unwrap());
+    sleep(SECOND).await;
+    let stats = pool.stats();
+    assert_eq!(stats.last_validation, Some(SECOND));
+    assert_eq!(stats.age.as_secs(), 8);
 }
 
 #[tokio::test(start_paused = true)]
