@@ -122,7 +122,7 @@ impl MySqlConnection {
     }
 
     pub(crate) fn condition(&mut self) -> Condition {
-        if self.conn.is_disconnected() {
+        if self.conn.is_disconnected() || self.is_somebody_elses() {
             return Condition::Broken;
         }
         if !self.used {
@@ -133,6 +133,11 @@ impl MySqlConnection {
             return Condition::Ready;
         }
         Condition::NeedsRecycle
+    }
+
+    /// Whether it has logged in as another account since (`change_user`): no reset undoes that.
+    fn is_somebody_elses(&self) -> bool {
+        self.conn.opts().user() != self.connector.config.opts.user()
     }
 
     pub(crate) async fn recycle(&mut self) -> Result<(), MySqlError> {

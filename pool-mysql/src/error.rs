@@ -62,7 +62,7 @@ enum Source {
 }
 
 /// What an error of the driver means.
-fn cause_of(error: &mysql_async::Error) -> Cause {
+pub(crate) fn cause_of(error: &mysql_async::Error) -> Cause {
     match error {
         mysql_async::Error::Server(error) => cause_of_code(error.code),
         #[cfg(feature = "rustls")]

@@ -4,6 +4,9 @@ use std::fmt;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use pool_core::Cause;
+
+use crate::error::cause_of;
 
 /// The two families, which differ in settings and error codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +44,11 @@ pub(crate) struct Answer {
     pub(crate) set_up: Option<mysql_async::Result<()>>,
 }
 
+/// Whether the server had nothing against the account or the moment, but did not know the words.
+fn is_not_understood(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(_)) && cause_of(error) == Cause::Other
+}
+
 /// Version, identity, largest packet, longest silence.
 type Row = (String, Option<String>, usize, usize);
 
@@ -58,6 +66,36 @@ impl ServerInfo {
     /// Asks the server of `conn`, and for what the driver asks each connection unless it is told,
     /// and then runs `set_up`: one round trip.
     pub(crate) async fn ask(conn: &mut Conn, set_up: Option<&str>) -> mysql_async::Result<Answer> {
+        if let Some(set_up) = set_up {
+            match Self::questioned(conn, Some(set_up)).await {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                // A proxy that takes no two statements at once may take one.
+                Err(error) if is_not_understood(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match Self::questioned(conn, None).await {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => {}
+            // A proxy that does not know these variables is still a server.
+            Err(error) if is_not_understood(&error) => {}
+            Err(error) => return Err(error),
+        }
+        // The connection's status is known again, which an error has none of.
+        conn.ping().await?;
+        Ok(Answer {
+            server: Self::greeted(conn),
+            limits: None,
+            set_up: None,
+        })
+    }
+
+    /// `None` for an answer that says nothing.
+    async fn questioned(
+        conn: &mut Conn,
+        set_up: Option<&str>,
+    ) -> mysql_async::Result<Option<Answer>> {
         let mut sql = "SELECT @@version, CONCAT(@@hostname, ':', @@port), @@max_allowed_packet, \
                        @@wait_timeout"
             .to_owned();
@@ -65,12 +103,12 @@ impl ServerInfo {
             sql.push(';');
             sql.push_str(set_up);
         }
-        let (row, done) = match conn.query_iter(sql).await {
-            Ok(mut answer) => (answer.collect::<Row>().await, answer.drop_result().await),
-            Err(error) => (Err(error), Ok(())),
-        };
-        match row.map(|mut rows| rows.pop()) {
-            Ok(Some((version, identity, max_allowed_packet, wait_timeout))) => Ok(Answer {
+        let mut answer = conn.query_iter(sql).await?;
+        let rows = answer.try_collect::<Row>().await?;
+        let done = answer.drop_result().await;
+        let row = rows.into_iter().next().and_then(Result::ok);
+        Ok(row.map(
+            |(version, identity, max_allowed_packet, wait_timeout)| Answer {
                 server: Self {
                     flavour: Flavour::of(&version),
                     version,
@@ -81,15 +119,8 @@ impl ServerInfo {
                     wait_timeout,
                 }),
                 set_up: set_up.map(|_| done),
-            }),
-            // A proxy that does not know these variables is still a server.
-            Ok(None) | Err(mysql_async::Error::Server(_)) => Ok(Answer {
-                server: Self::greeted(conn),
-                limits: None,
-                set_up: None,
-            }),
-            Err(error) => Err(error),
-        }
+            },
+        ))
     }
 
     /// What the greeting said. MySQL counts 5, 8, 9; MariaDB went from 5 to 10.

@@ -175,17 +175,18 @@ impl PgConfig {
     /// The options of the startup packet: the session's settings, so that `RESET ALL` keeps them.
     pub(crate) fn startup(&self) -> tokio_postgres::Config {
         let mut driver = self.driver.clone();
-        let mut options = driver.get_options().unwrap_or_default().to_owned();
-        let timeout = self.statement_timeout.map(|limit| {
+        let limit = self.statement_timeout.map(|limit| {
             // The server takes 0 for no limit at all.
             let milliseconds = limit.as_micros().div_ceil(1000).max(1);
-            ("statement_timeout".to_owned(), format!("{milliseconds}ms"))
+            format!("-c statement_timeout={milliseconds}ms")
         });
-        for (name, value) in timeout.iter().chain(&self.session) {
-            let _ = write!(options, " -c {name}={}", protected(value));
-        }
+        let given = driver.get_options().map(str::to_owned);
+        let settings = self.session.iter();
+        let settings = settings.map(|(name, value)| format!("-c {name}={}", protected(value)));
+        // The last of several counts: what the options say goes above the default.
+        let options: Vec<_> = limit.into_iter().chain(given).chain(settings).collect();
         if !options.is_empty() {
-            driver.options(options.trim_start());
+            driver.options(options.join(" "));
         }
         // The stream the driver gets is encrypted already, or is not to be.
         driver.ssl_mode(config::SslMode::Disable);

@@ -222,8 +222,8 @@ impl PgConnection {
 
     /// Brings the session back to a fresh state; the driver's prepared statements stay.
     pub(crate) async fn reset(&mut self, recycle: &Recycle) -> Result<(), PgError> {
-        if self.session.is_busy() {
-            self.end_requests().await;
+        if self.session.is_busy() && !self.end_requests().await {
+            return Err(PgError::StillDirty);
         }
         if self.session.is_in_transaction() {
             self.client.simple_query("ROLLBACK").await?;
@@ -236,7 +236,13 @@ impl PgConnection {
         }
         match recycle {
             Recycle::Verified => drop(self.client.simple_query("").await?),
-            Recycle::Custom(sql) => drop(self.client.simple_query(sql).await?),
+            Recycle::Custom(sql) => {
+                self.client.simple_query(sql).await?;
+                if drops_statements(sql) {
+                    self.statements.clear();
+                    self.client.clear_type_cache();
+                }
+            }
             Recycle::Fast | Recycle::Clean => {}
         }
         self.fresh_at = self.session.requests();
@@ -248,18 +254,26 @@ impl PgConnection {
         Ok(())
     }
 
-    /// Waits for the end of what has no reader any more; what takes long is cancelled.
-    async fn end_requests(&self) {
+    /// Waits for the end of what has no reader any more; what takes long is cancelled. False when that
+    /// may yet hit what runs next.
+    async fn end_requests(&self) -> bool {
         // Its end is the next answer's beginning.
         let mut answer = pin!(self.client.simple_query(""));
-        if timeout(GRACE, &mut answer).await.is_err() {
-            self.target.cancel(&self.client.cancel_token()).await;
+        if timeout(GRACE, &mut answer).await.is_ok() {
+            return true;
+        }
+        let is_over = self.target.cancel(&self.client.cancel_token()).await;
+        if is_over {
             let _cancelled = answer.await;
         }
+        is_over
     }
 
-    /// Says farewell to the server and waits until it is sent.
+    /// Says farewell to the server and waits until it is sent; what still runs is ended before.
     pub(crate) async fn close(self) {
+        if self.session.is_busy() {
+            self.end_requests().await;
+        }
         let Self { client, driver, .. } = self;
         let mut driver = AbortOnDrop(driver);
         drop(client);
@@ -270,9 +284,17 @@ impl PgConnection {
         let (token, target) = (self.client.cancel_token(), self.target.clone());
         Interrupter::new(move || {
             let (token, target) = (token.clone(), target.clone());
-            async move { target.cancel(&token).await }
+            async move {
+                target.cancel(&token).await;
+            }
         })
     }
+}
+
+/// Whether `sql` may leave the server without the statements that were prepared.
+fn drops_statements(sql: &str) -> bool {
+    let sql = sql.to_ascii_uppercase();
+    sql.contains("DISCARD") || sql.contains("DEALLOCATE")
 }
 
 /// How long what was given up may go on by itself: a rollback or the end of a `COPY` is on its way, and

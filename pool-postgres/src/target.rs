@@ -8,14 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::time::timeout;
 use tokio_postgres::CancelToken;
 use tokio_postgres::config::Host;
 
 use crate::config::PgConfig;
 use crate::error::PgError;
 use crate::tls::{Begun, Tls};
+
+/// How long cancelling a statement may take, the connect for it included.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A way to a server, encrypted where that is wanted.
 pub(crate) type Stream = Box<dyn Socket>;
@@ -165,11 +169,19 @@ impl Target {
         Err(self.unreachable(failed))
     }
 
-    /// Asks the server to cancel what runs on a connection; nobody is told whether it did.
-    pub(crate) async fn cancel(&self, token: &CancelToken) {
-        if let Ok((stream, _)) = self.connect().await {
-            let _asked = token.cancel_query_raw(stream, Begun).await;
-        }
+    /// Asks the server to cancel what runs on a connection, and waits until the signal is sent: then
+    /// the server closes the connection it was asked on. A request that were still on its way would hit
+    /// whatever runs next. False where that cannot be excluded.
+    pub(crate) async fn cancel(&self, token: &CancelToken) -> bool {
+        // In a box of its own: it is large, and hardly ever needed.
+        let cancel = Box::pin(async {
+            let (mut stream, _) = self.connect().await?;
+            token.cancel_query_raw(&mut stream, Begun).await?;
+            // Nothing comes but the end, and an error is one.
+            while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
+            Ok::<_, PgError>(())
+        });
+        matches!(timeout(CANCEL_PATIENCE, cancel).await, Ok(Ok(())))
     }
 
     pub(crate) fn unreachable(&self, error: io::Error) -> PgError {

@@ -132,10 +132,17 @@ pub enum Reset {
     Always,
 }
 
+/// A query whose answer says nothing.
+pub(crate) const ASKS_NOTHING: &str = "SELECT 1";
+
 impl SqliteConfig {
-    /// A database in the file `path`, created when it is missing.
+    /// A database in the file `path`, created when it is missing; `:memory:` is [`memory`](Self::memory).
     pub fn file(path: impl AsRef<Path>) -> Self {
-        Self::at(Location::File(path.as_ref().to_owned()))
+        let path = path.as_ref();
+        if path.as_os_str() == ":memory:" {
+            return Self::memory();
+        }
+        Self::at(Location::File(path.to_owned()))
     }
 
     /// A database in memory, shared by all connections of one manager (and its
@@ -166,7 +173,7 @@ impl SqliteConfig {
             on_connect: None,
             statement_cache: 16,
             query_timeout: Some(Duration::from_secs(60)),
-            validation_query: "SELECT 1".to_owned(),
+            validation_query: ASKS_NOTHING.to_owned(),
             workers: cores.max(4),
             spare_workers: 32,
             reset: Reset::WhenChanged,
@@ -258,7 +265,8 @@ impl SqliteConfig {
         self
     }
 
-    /// What validation and keepalive pings ask; `SELECT 1` by default.
+    /// What validation and keepalive pings ask; `SELECT 1` by default, which no worker need run: SQLite
+    /// is in this process, and what ails a connection is known from its last error.
     ///
     /// That shows that the connection answers, without touching the file;
     /// `PRAGMA schema_version` reads the file's first page.

@@ -6,12 +6,15 @@
 //! closure returns. Until then nobody gets the connection: [`Slot`] has no way to hand it out.
 
 use std::fmt;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::{Condition, Interrupter};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use crate::config::{OpenMode, Reset};
 use crate::database::Database;
@@ -20,6 +23,9 @@ use crate::lock_wait;
 use crate::session::Session;
 use crate::slot::{Loan, Place, Slot};
 use crate::workers::Released;
+
+/// For how long an interrupter tries to hit a call.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a timed-out call may take to stop before the caller is told anyway.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
@@ -46,6 +52,8 @@ pub struct SqliteConnection {
     mode: OpenMode,
     /// Whether a closure of a user has run since the last reset.
     used: bool,
+    /// Whether the user wants the session replaced.
+    reset_wanted: bool,
 }
 
 impl SqliteConnection {
@@ -55,6 +63,7 @@ impl SqliteConnection {
             database,
             mode,
             used: false,
+            reset_wanted: false,
         };
         let database = Arc::clone(&conn.database);
         conn.run(None, move |loan| {
@@ -132,12 +141,11 @@ impl SqliteConnection {
     /// Has the session replaced by a fresh one at the return, for changes that cannot be seen: see
     /// the table above.
     pub fn reset_on_return(&mut self) {
-        if let Place::Home(session) = &*self.slot.place() {
-            session.mark_changed();
-        }
+        self.reset_wanted = true;
     }
 
-    /// Interrupts what runs on this connection, from anywhere.
+    /// Interrupts what runs on this connection, from anywhere: for up to 5 s again and again, for
+    /// SQLite forgets an interrupt between two statements.
     pub fn interrupter(&self) -> Interrupter {
         let (slot, database) = (Arc::downgrade(&self.slot), Arc::downgrade(&self.database));
         Interrupter::new(move || {
@@ -146,6 +154,8 @@ impl SqliteConnection {
                 if let (Some(slot), Some(database)) = (slot.upgrade(), database.upgrade()) {
                     slot.cancel();
                     database.workers.wake_waiters();
+                    drop(database);
+                    let _ = tokio::time::timeout(INTERRUPT_PATIENCE, slot.end_call()).await;
                 }
             }
         })
@@ -160,9 +170,10 @@ impl SqliteConnection {
         F: FnOnce(&mut rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.slot.stopped().await;
+        let limit = timeout.map(Limit::new);
+        self.wait_for_last(limit).await?;
         let mode = self.mode;
-        self.run(timeout, move |loan| {
+        self.run(limit, move |loan| {
             let session = loan.session().ok_or(SqliteError::Closed)?;
             session.begin_call(mode)?;
             call(&mut session.conn).map_err(|error| {
@@ -178,8 +189,7 @@ impl SqliteConnection {
         match &*self.slot.place() {
             Place::Home(session) if session.is_suspect() => Condition::Broken,
             Place::Home(session) => {
-                let always = self.used && self.database.config.reset == Reset::Always;
-                if always || session.is_changed() || session.in_transaction() {
+                if self.is_to_be_replaced() || session.is_changed() || session.in_transaction() {
                     Condition::NeedsRecycle
                 } else {
                     Condition::Ready
@@ -201,7 +211,7 @@ impl SqliteConnection {
             Condition::NeedsRecycle => {}
         }
         let (database, mode) = (Arc::clone(&self.database), self.mode);
-        let replace = self.used && database.config.reset == Reset::Always;
+        let replace = self.is_to_be_replaced();
         self.run(None, move |loan| {
             let session = loan.session().ok_or(SqliteError::Closed)?;
             session.begin_call(mode)?;
@@ -217,7 +227,26 @@ impl SqliteConnection {
             Ok(())
         })
         .await?;
-        self.used = false;
+        (self.used, self.reset_wanted) = (false, false);
+        Ok(())
+    }
+
+    fn is_to_be_replaced(&self) -> bool {
+        let always = self.database.config.reset == Reset::Always;
+        self.reset_wanted || self.used && always
+    }
+
+    /// Waits until a call that was cancelled has ended.
+    async fn wait_for_last(&self, limit: Option<Limit>) -> Result<(), SqliteError> {
+        let stopped = self.slot.stopped();
+        match limit {
+            None => stopped.await,
+            Some(limit) if limit.bound(stopped).await.is_err() => {
+                self.database.workers.count_query_timeout();
+                return Err(SqliteError::Timeout(limit.length));
+            }
+            Some(_) => {}
+        }
         Ok(())
     }
 
@@ -254,7 +283,7 @@ impl SqliteConnection {
     /// Lends the handle to `work` on a worker thread.
     ///
     /// The handle is not away: the caller has waited for that.
-    async fn run<T, W>(&mut self, timeout: Option<Duration>, work: W) -> Result<T, SqliteError>
+    async fn run<T, W>(&mut self, limit: Option<Limit>, work: W) -> Result<T, SqliteError>
     where
         T: Send + 'static,
         W: FnOnce(&mut Loan) -> Result<T, SqliteError> + Send + 'static,
@@ -300,7 +329,29 @@ impl SqliteConnection {
         workers
             .submit(task, urgent)
             .map_err(SqliteError::NoThread)?;
-        pending.answer(answered, timeout).await
+        pending.answer(answered, limit).await
+    }
+}
+
+/// How long a call may take, and until when.
+#[derive(Clone, Copy)]
+struct Limit {
+    length: Duration,
+    /// `None` for a time that never comes.
+    until: Option<Instant>,
+}
+
+impl Limit {
+    fn new(length: Duration) -> Self {
+        let until = Instant::now().checked_add(length);
+        Self { length, until }
+    }
+
+    async fn bound<F: Future>(self, work: F) -> Result<F::Output, Elapsed> {
+        match self.until {
+            None => Ok(work.await),
+            Some(until) => tokio::time::timeout_at(until, work).await,
+        }
     }
 }
 
@@ -314,13 +365,13 @@ impl Pending<'_> {
     async fn answer<T>(
         mut self,
         answered: oneshot::Receiver<Result<T, SqliteError>>,
-        timeout: Option<Duration>,
+        limit: Option<Limit>,
     ) -> Result<T, SqliteError> {
-        let answer = match timeout {
+        let answer = match limit {
             None => answered.await,
-            Some(limit) => match tokio::time::timeout(limit, answered).await {
+            Some(limit) => match limit.bound(answered).await {
                 Ok(answer) => answer,
-                Err(_) => return self.time_out(limit).await,
+                Err(_) => return self.time_out(limit.length).await,
             },
         };
         self.armed = false;
@@ -352,11 +403,12 @@ impl Drop for SqliteConnection {
         if let Some(session) = self.slot.abandon() {
             // Closing may write a checkpoint: not on the caller's thread. If no thread is to be
             // had, `submit` drops the task, and with it the session, right here.
+            let urgent = session.holds_lock();
             let task = Box::new(move || {
                 drop(session);
                 Released::Yes
             });
-            let _ = self.database.workers.submit(task, false);
+            let _ = self.database.workers.submit(task, urgent);
         }
     }
 }

@@ -35,9 +35,9 @@ impl Database {
                 let name = format!("sqlite:{path}");
                 (path, name)
             }
-            Location::Memory(None) => (memory_uri(&unique()), "sqlite::memory:".to_owned()),
+            Location::Memory(None) => (memory_uri('u', &unique()), "sqlite::memory:".to_owned()),
             Location::Memory(Some(name)) => {
-                (memory_uri(name), format!("sqlite:{name}?mode=memory"))
+                (memory_uri('n', name), format!("sqlite:{name}?mode=memory"))
             }
         };
         let workers = Workers::new(config.workers, config.spare_workers);
@@ -58,9 +58,10 @@ impl Database {
 
 /// The `memdb` file system shares what begins with a slash among all handles of the process. The
 /// older way, `cache=shared`, is not used: it locks tables, and its locks ignore `busy_timeout`.
-fn memory_uri(name: &str) -> String {
+/// Names of a `kind` are apart from those of another, and none is too short to be shared.
+fn memory_uri(kind: char, name: &str) -> String {
     use std::fmt::Write;
-    let mut uri = String::from("file:/");
+    let mut uri = format!("file:/{kind}-");
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
             uri.push(char::from(byte));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use pool_core::{Condition, Interrupter, Manager};
 
-use crate::config::{OpenMode, SqliteConfig};
+use crate::config::{ASKS_NOTHING, OpenMode, SqliteConfig};
 use crate::connection::SqliteConnection;
 use crate::database::Database;
 use crate::error::SqliteError;
@@ -88,6 +88,10 @@ impl Manager for SqliteManager {
 
     async fn validate(&self, conn: &mut SqliteConnection) -> Result<(), SqliteError> {
         let query = self.database.config.validation_query.clone();
+        // Busy workers are no reason to think a connection dead.
+        if query == ASKS_NOTHING && conn.condition() == Condition::Ready {
+            return Ok(());
+        }
         conn.ask(None, move |c| {
             c.prepare_cached(&query)?.query(())?.next().map(drop)
         })

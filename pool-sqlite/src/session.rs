@@ -95,10 +95,6 @@ impl Session {
         }
     }
 
-    pub(crate) fn mark_changed(&self) {
-        self.changed.store(true, Ordering::Relaxed);
-    }
-
     /// Whether a call may be waited for by other connections.
     pub(crate) fn holds_lock(&self) -> bool {
         self.holds_lock

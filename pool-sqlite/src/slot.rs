@@ -12,7 +12,7 @@
 //! cancelled call interrupts it again and again: SQLite forgets an interrupt that meets no running
 //! statement, and a closure may be just between two.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct Slot {
     cancelled: Arc<AtomicBool>,
     /// Replaced when a reset replaces the handle.
     interrupt: Mutex<Option<InterruptHandle>>,
+    /// How often the handle has been lent.
+    calls: AtomicU64,
 }
 
 pub(crate) enum Place {
@@ -50,6 +52,7 @@ impl Slot {
             settled: Notify::new(),
             cancelled: Arc::default(),
             interrupt: Mutex::default(),
+            calls: AtomicU64::new(0),
         }
     }
 
@@ -61,6 +64,7 @@ impl Slot {
     /// Takes the handle, if any, out for a call. The caller has made sure that it is not away.
     pub(crate) fn lend(self: &Arc<Self>) -> Loan {
         self.cancelled.store(false, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let place = std::mem::replace(&mut *self.place(), Place::Away { abandoned: false });
         let session = match place {
             Place::Home(session) => Some(session),
@@ -87,11 +91,15 @@ impl Slot {
     /// Nobody wants the handle any more: one that is away closes when its call has ended, one that
     /// is at home is returned to be closed.
     pub(crate) fn abandon(&self) -> Option<Box<Session>> {
-        let session = self.take_home();
-        if let Place::Away { abandoned } = &mut *self.place() {
-            *abandoned = true;
+        let mut place = self.place();
+        match std::mem::replace(&mut *place, Place::Gone) {
+            Place::Home(session) => Some(session),
+            Place::Away { .. } => {
+                *place = Place::Away { abandoned: true };
+                None
+            }
+            Place::Gone => None,
         }
-        session
     }
 
     pub(crate) fn cancel_flag(&self) -> Arc<AtomicBool> {
@@ -148,6 +156,16 @@ impl Slot {
             .is_err()
         {
             self.interrupt();
+        }
+    }
+
+    /// Interrupts the call that is under way until it has ended, and no later one.
+    pub(crate) async fn end_call(&self) {
+        let call = self.calls.load(Ordering::Relaxed);
+        let goes_on = || self.is_away() && self.calls.load(Ordering::Relaxed) == call;
+        while goes_on() {
+            self.interrupt();
+            let _ended = tokio::time::timeout(INTERRUPT_EVERY, self.settled()).await;
         }
     }
 }

@@ -21,6 +21,10 @@ A duration is `250ms`, `30s`, `5m`, `1h30m`, or a number of seconds such as `30`
 limit of `0`, `none` or `off` never ends. `POOL_LEAK_DETECTION=false` switches the leak watch off
 as `POOL_LEAK_THRESHOLD=none` does.
 
+A URL's parameters are read by `PoolConfig::from_url_query`, which returns the URL without them; the
+backends' own `from_url` refuse them. `DATABASE_URL` names no setting of a pool: the application
+hands it to its backend, such as `PgManager::from_url(&std::env::var(\"DATABASE_URL\")?)`.
+
 `PoolConfig::from_env_prefixed(\"APP_POOL\")` reads `APP_POOL_MAX_SIZE` instead of `POOL_MAX_SIZE`,
 and so on.
 

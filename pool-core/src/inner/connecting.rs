@@ -238,6 +238,7 @@ impl<M: Manager> Inner<M> {
             state.recovery.on_success(now, self.exchange.limits().1);
             let ((), change) = self.with_breaker(&mut state, |breaker| breaker.on_success(now));
             self.connecting.failing.store(false, Relaxed);
+            self.exchange.connects_succeed();
             (failures, change)
         };
         if failures > 0 {
@@ -273,6 +274,7 @@ impl<M: Manager> Inner<M> {
             state.recovery.on_failure(begun_at);
             state.last_failure = Some((Arc::clone(&error), now));
             self.connecting.failing.store(true, Relaxed);
+            self.exchange.connects_fail();
             let ((), change) = self.with_breaker(&mut state, |breaker| {
                 breaker.on_failure(attempt, severity == Severity::Permanent, now);
             });
@@ -283,7 +285,6 @@ impl<M: Manager> Inner<M> {
                 change,
             )
         };
-        self.exchange.connects_fail();
         let retry_in = super::between(now, retry_at);
         tracing::warn!(pool = %self.name, %error, failures, ?retry_in, "cannot connect");
         self.tell_of(change, Some(&error));

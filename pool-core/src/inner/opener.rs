@@ -236,7 +236,6 @@ impl<M: Manager> Inner<M> {
         let inner = Arc::clone(&entry.slot.inner);
         Self::release(entry);
         inner.note_success();
-        inner.exchange.connects_succeed();
         permit.end();
         inner.note_active();
         inner.host.call.notify_one();

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use pool_core::Manager;
-use pool_mysql::mysql_async::{IsolationLevel, prelude::Queryable};
+use pool_core::{Condition, Manager};
+use pool_mysql::mysql_async::{ChangeUserOpts, IsolationLevel, prelude::Queryable};
 use pool_mysql::{Cause, MySqlError, MySqlManager, Recycle};
 
-use crate::{config, connected, is_mariadb, one, soon};
+use pool_servers::MySql;
+
+use crate::{aside, config, connected, is_mariadb, one, server, soon};
 
 #[tokio::test]
 async fn settings_hold_from_the_first_statement_on_and_after_each_reset() {
@@ -121,4 +123,29 @@ async fn validation_asks_what_it_is_told_to_ask() {
     let (manager, mut conn) = connected(config().validation_query("SELECT * FROM absent")).await;
     let error = soon(manager.validate(&mut conn)).await.unwrap_err();
     assert_eq!(error.code(), Some(1146));
+}
+
+#[tokio::test]
+async fn an_account_whose_password_expires_is_refused_by_a_manager_that_knows_the_server_too() {
+    let server = MySql::new().start_async().await.unwrap();
+    aside(&server, "CREATE USER 'sand'@'%' IDENTIFIED BY 'x'");
+    let manager = MySqlManager::from_url(&format!("mysql://sand:x@{}/", server.address())).unwrap();
+    drop(soon(manager.connect()).await.unwrap());
+    let known = manager.server();
+    aside(&server, "ALTER USER 'sand'@'%' PASSWORD EXPIRE");
+    let error = soon(manager.connect()).await.unwrap_err();
+    assert_eq!(error.cause(), Cause::Authentication, "{error}");
+    assert_eq!(manager.server(), known);
+}
+
+#[tokio::test]
+async fn a_connection_that_has_become_another_accounts_is_not_kept() {
+    let (manager, mut conn) = connected(config()).await;
+    aside(server(), "CREATE USER 'other'@'%' IDENTIFIED BY 'y'");
+    aside(server(), "GRANT ALL ON *.* TO 'other'@'%'");
+    let other = ChangeUserOpts::new()
+        .with_user(Some("other".into()))
+        .with_pass(Some("y".into()));
+    soon(conn.change_user(other)).await.unwrap();
+    assert_eq!(manager.condition(&mut conn), Condition::Broken);
 }

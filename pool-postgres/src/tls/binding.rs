@@ -55,6 +55,13 @@ impl<S: TlsStream + Unpin> TlsConnect<S> for Begun {
     }
 }
 
+/// On the way of a cancel request, which authenticates nobody.
+impl TlsStream for &mut Box<dyn Socket + '_> {
+    fn channel_binding(&self) -> tls::ChannelBinding {
+        tls::ChannelBinding::none()
+    }
+}
+
 impl TlsStream for Box<dyn Socket + '_> {
     fn channel_binding(&self) -> tls::ChannelBinding {
         match self.end_point() {

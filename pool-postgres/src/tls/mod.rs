@@ -119,10 +119,12 @@ impl Tls {
         // beginning of the handshake, and fails it (CVE-2021-23222).
         match asked.await.map_err(|error| target.unreachable(error))? {
             b'S' => self.encrypt(stream, host, target).await,
-            _ if self.mode == SslMode::Prefer => Ok(Box::new(stream)),
-            _ => Err(PgError::TlsRefused {
+            b'N' if self.mode == SslMode::Prefer => Ok(Box::new(stream)),
+            b'N' => Err(PgError::TlsRefused {
                 address: target.to_string(),
             }),
+            // An error in words: the server cannot even ask what is wanted.
+            _ => Err(target.unreachable(io::ErrorKind::ConnectionAborted.into())),
         }
     }
 

@@ -317,3 +317,38 @@ async fn verified_finds_a_dead_connection_at_its_return() {
     drop(conn);
     until(|| pool.stats().closed_by.recycle_failed == 1).await;
 }
+
+#[tokio::test]
+async fn a_connection_that_is_closed_while_it_is_busy_leaves_no_statement_behind() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let conn = soon(pool.get()).await.unwrap();
+    pool.retire_all();
+    let endless = conn.batch_execute("SELECT pg_sleep(1000)");
+    let begun = until(|| !server.query(ACTIVE).unwrap().is_empty());
+    tokio::select! {
+        ended = endless => panic!("{ended:?}"),
+        () = begun => {}
+    }
+    drop(conn);
+    drop(soon(pool.get()).await.unwrap());
+    assert!(server.query(ACTIVE).unwrap().is_empty());
+}
+
+/// The sleeping statements.
+const ACTIVE: &str =
+    "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1000)' AND state = 'active'";
+
+#[tokio::test]
+async fn custom_sql_that_drops_prepared_statements_drops_those_that_are_kept() {
+    let server = server().await;
+    let config = config(&server.url()).recycle(Recycle::Custom("DISCARD ALL".into()));
+    let pool = Pool::builder(PgManager::new(config)).max_size(1);
+    let pool = pool.min_size(0).build().unwrap();
+    for _ in 0..3 {
+        let conn = soon(pool.get()).await.unwrap();
+        let statement = conn.prepare_cached("SELECT 1").await.unwrap();
+        conn.query(&statement, &[]).await.unwrap();
+    }
+    assert_eq!(pool.stats().connects, 1);
+}

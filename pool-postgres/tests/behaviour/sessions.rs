@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use pool_postgres::pool_core::Manager;
-use pool_postgres::{Cause, PgManager, Pool, PoolError};
+use pool_postgres::{Cause, PgConfig, PgManager, Pool, PoolError, tokio_postgres};
 
 use crate::{config, pool, server, soon, text};
 
@@ -125,4 +125,15 @@ async fn notices_reach_whoever_asked_for_them() {
     let warn = "DO $$ BEGIN RAISE WARNING 'low on paper'; END $$";
     soon(conn.batch_execute(warn)).await.unwrap();
     assert_eq!(soon(notices.recv()).await.unwrap(), "low on paper");
+}
+
+#[tokio::test]
+async fn a_statement_timeout_among_the_options_goes_above_the_default() {
+    let server = server().await;
+    let mut driver: tokio_postgres::Config = server.url().parse().unwrap();
+    driver.options("-c statement_timeout=5s");
+    let manager = PgManager::new(PgConfig::from(driver));
+    let pool = Pool::builder(manager).min_size(0).build().unwrap();
+    let conn = soon(pool.get()).await.unwrap();
+    assert_eq!(text(&conn, "SHOW statement_timeout").await, "5s");
 }

@@ -276,3 +276,58 @@ async fn the_threads_end_with_the_last_connection() {
     // The sender goes when its thread ends.
     assert!(told.recv().is_err());
 }
+
+/// A call that blocks its worker until something is sent, and whose future is dropped meanwhile.
+async fn left_behind(conn: &mut SqliteConnection) -> mpsc::Sender<()> {
+    let (go_on, told) = mpsc::channel();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let call = conn.interact_timeout(None, move |c| {
+        c.commit_hook(Some(|| true))?;
+        let _ = begun.send(());
+        let _ = told.recv();
+        Ok(())
+    });
+    tokio::select! {
+        _ = call => panic!("it blocks"),
+        begun = has_begun => begun.unwrap(),
+    }
+    go_on
+}
+
+#[tokio::test]
+async fn a_reset_that_was_asked_for_while_a_dropped_call_still_ended_is_made() {
+    let manager = SqliteManager::new(SqliteConfig::memory());
+    let mut conn = manager.connect().await.unwrap();
+    let go_on = left_behind(&mut conn).await;
+    conn.reset_on_return();
+    go_on.send(()).unwrap();
+    soon(manager.recycle(&mut conn)).await.unwrap();
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    // The hook of the session before would roll it back.
+    soon(conn.interact(|c| c.execute_batch("CREATE TABLE t (x)")))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_wait_for_a_call_that_goes_on_is_part_of_the_next_ones_time() {
+    let manager = SqliteManager::new(SqliteConfig::memory());
+    let mut conn = manager.connect().await.unwrap();
+    let go_on = left_behind(&mut conn).await;
+    let limit = Duration::from_millis(1);
+    let error = soon(conn.interact_timeout(limit, |_| Ok(())))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SqliteError::Timeout(told) if told == limit));
+    drop(go_on);
+    soon(conn.interact(|_| Ok(()))).await.unwrap();
+}
+
+#[tokio::test]
+async fn busy_workers_are_no_reason_to_think_a_connection_dead() {
+    let manager = SqliteManager::new(SqliteConfig::memory().workers(1));
+    let mut busy = manager.connect().await.unwrap();
+    let mut idle = manager.connect().await.unwrap();
+    let _blocked = left_behind(&mut busy).await;
+    soon(manager.validate(&mut idle)).await.unwrap();
+}

@@ -195,3 +195,26 @@ async fn many_connections_share_few_threads() {
     let stats = manager.worker_stats();
     assert!(stats.peak_threads <= MOST_THREADS, "{stats:?}");
 }
+
+#[tokio::test]
+async fn a_connection_dropped_with_its_lock_is_closed_before_those_who_wait_for_that() {
+    let fixture = Fixture::new().await;
+    let manager = fixture.manager(|config| config.workers(2).spare_workers(0));
+    let mut holder = manager.connect().await.unwrap();
+    let insert =
+        |c: &mut pool_sqlite::rusqlite::Connection| c.execute_batch("INSERT INTO t (v) VALUES (1)");
+    holder
+        .interact(|c| c.execute_batch("BEGIN IMMEDIATE"))
+        .await
+        .unwrap();
+    let mut writers = Vec::new();
+    for _ in 0..2 {
+        let mut conn = manager.connect().await.unwrap();
+        writers.push(tokio::spawn(async move { conn.interact(insert).await }));
+    }
+    until(|| manager.worker_stats().waiting_for_lock == 2).await;
+    drop(holder);
+    for writer in writers {
+        soon(writer).await.unwrap().unwrap();
+    }
+}

@@ -209,3 +209,20 @@ async fn a_closed_connection_is_closed_when_close_returns() {
         "the last connection folds the log into the file"
     );
 }
+
+#[tokio::test]
+async fn every_spelling_of_memory_is_one_database_for_all_connections() {
+    for config in [
+        SqliteConfig::file(":memory:"),
+        SqliteConfig::memory_named(""),
+    ] {
+        let manager = SqliteManager::new(config);
+        let mut first = manager.connect().await.unwrap();
+        first
+            .interact(|c| c.execute_batch("CREATE TABLE t (x)"))
+            .await
+            .unwrap();
+        let mut second = manager.connect().await.unwrap();
+        assert_eq!(number(&mut second, "SELECT count(*) FROM t").await, 0);
+    }
+}
