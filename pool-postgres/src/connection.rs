@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::{Condition, Interrupter};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -271,13 +271,13 @@ impl PgConnection {
 
     /// Says farewell to the server and waits until it is sent; what still runs is ended before.
     pub(crate) async fn close(self) {
+        let _if_not_waited_for = AbortOnDrop(self.driver.abort_handle());
         if self.session.is_busy() {
             self.end_requests().await;
         }
         let Self { client, driver, .. } = self;
-        let mut driver = AbortOnDrop(driver);
         drop(client);
-        let _ended = (&mut driver.0).await;
+        let _ended = driver.await;
     }
 
     pub(crate) fn interrupter(&self) -> Interrupter {
@@ -340,7 +340,7 @@ const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UN
                      DISCARD TEMP; DISCARD SEQUENCES";
 
 /// Ends the task when its end is not waited for any more.
-struct AbortOnDrop(JoinHandle<()>);
+struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -352,3 +352,25 @@ async fn custom_sql_that_drops_prepared_statements_drops_those_that_are_kept() {
     }
     assert_eq!(pool.stats().connects, 1);
 }
+
+#[tokio::test]
+async fn a_busy_connection_to_a_server_that_hangs_leaves_no_task_behind() {
+    let server = server().await;
+    let manager = PgManager::new(config(&server.url()));
+    let pool = Pool::builder(manager).min_size(0).max_size(1);
+    let pool = pool.close_timeout(Duration::from_millis(100));
+    let pool = pool.build().unwrap();
+    let conn = soon(pool.get()).await.unwrap();
+    let endless = conn.batch_execute("SELECT pg_sleep(1000)");
+    let begun = until(|| !server.query(ACTIVE).unwrap().is_empty());
+    tokio::select! {
+        ended = endless => panic!("{ended:?}"),
+        () = begun => {}
+    }
+    server.hang().unwrap();
+    PooledConnection::invalidate(conn);
+    drop(pool);
+    let tasks = tokio::runtime::Handle::current().metrics();
+    until(|| tasks.num_alive_tasks() == 0).await;
+    server.resume().unwrap();
+}
