@@ -15,7 +15,7 @@ use crate::config::MySqlConfig;
 use pool_core::Cause;
 
 use crate::error::MySqlError;
-use crate::server::{Limits, ServerInfo};
+use crate::server::{Answer, Limits, ServerInfo};
 
 /// How long stopping a statement may take, the connect for it included.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -33,9 +33,6 @@ pub(crate) struct Connector {
     last_server: Mutex<Option<Arc<ServerInfo>>>,
     stopping: Semaphore,
 }
-
-/// A connection, its server, and what came of setting it up if that was run.
-type Opened = (Conn, ServerInfo, Option<mysql_async::Result<()>>);
 
 /// What is to be stopped.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +64,7 @@ impl Connector {
         // Most servers are of the kind of the last: asking and setting up are one round trip then.
         let expected = self.server().map(|server| server.flavour());
         let set_up = expected.and_then(|flavour| self.config.sql_after_connect(flavour));
-        let (mut conn, server, was_set_up) = self.open(set_up.as_deref()).await?;
+        let (mut conn, Answer { server, set_up, .. }) = self.open(set_up.as_deref()).await?;
         let flavour = server.flavour();
         let server = {
             let mut last = lock(&self.last_server);
@@ -79,14 +76,14 @@ impl Connector {
                 }
             }
         };
-        let was_set_up = match was_set_up {
+        let set_up = match set_up {
             Some(result) if expected == Some(flavour) => result,
             _ => match self.config.sql_after_connect(flavour) {
                 Some(sql) => conn.query_drop(sql).await,
                 None => Ok(()),
             },
         };
-        was_set_up.map_err(|error| MySqlError::connecting(error, &self.address))?;
+        set_up.map_err(|error| MySqlError::connecting(error, &self.address))?;
         Ok((conn, server))
     }
 
@@ -95,7 +92,12 @@ impl Connector {
     pub(crate) async fn stop(&self, id: u32, server: &ServerInfo, what: Stop) {
         let stopped = timeout(STOP_PATIENCE, async {
             let _turn = self.stopping.acquire().await;
-            let (mut conn, reached, _) = self.open(None).await?;
+            let (
+                mut conn,
+                Answer {
+                    server: reached, ..
+                },
+            ) = self.open(None).await?;
             // Behind one address may be several servers, each with a connection of this number.
             let result = if reached == *server {
                 let sql = match what {
@@ -119,8 +121,8 @@ impl Connector {
         }
     }
 
-    /// Opens a connection, asks the server, and runs `set_up`; with what came of that if it was run.
-    async fn open(&self, set_up: Option<&str>) -> Result<Opened, MySqlError> {
+    /// Opens a connection, asks the server, and runs `set_up`.
+    async fn open(&self, set_up: Option<&str>) -> Result<(Conn, Answer), MySqlError> {
         let opts = self.opts().await?;
         #[cfg(feature = "rustls")]
         if opts.ssl_opts().is_some() {
@@ -135,7 +137,7 @@ impl Connector {
                 if let Some(limits) = answer.limits {
                     self.learn(limits);
                 }
-                Ok((conn, answer.server, answer.set_up))
+                Ok((conn, answer))
             }
             Err(error) => Err(MySqlError::connecting(error, &self.address)),
         }

@@ -66,21 +66,15 @@ impl ServerInfo {
     /// Asks the server of `conn`, and for what the driver asks each connection unless it is told,
     /// and then runs `set_up`: one round trip.
     pub(crate) async fn ask(conn: &mut Conn, set_up: Option<&str>) -> mysql_async::Result<Answer> {
-        if let Some(set_up) = set_up {
-            match Self::questioned(conn, Some(set_up)).await {
+        // A proxy that takes no two statements at once may take one, and one that does not know these
+        // variables is still a server.
+        for set_up in set_up.map(Some).into_iter().chain([None]) {
+            match Self::questioned(conn, set_up).await {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {}
-                // A proxy that takes no two statements at once may take one.
                 Err(error) if is_not_understood(&error) => {}
                 Err(error) => return Err(error),
             }
-        }
-        match Self::questioned(conn, None).await {
-            Ok(Some(answer)) => return Ok(answer),
-            Ok(None) => {}
-            // A proxy that does not know these variables is still a server.
-            Err(error) if is_not_understood(&error) => {}
-            Err(error) => return Err(error),
         }
         // The connection's status is known again, which an error has none of.
         conn.ping().await?;

@@ -155,7 +155,7 @@ impl SqliteConnection {
                     slot.cancel();
                     database.workers.wake_waiters();
                     drop(database);
-                    let _ = tokio::time::timeout(INTERRUPT_PATIENCE, slot.end_call()).await;
+                    let _ = tokio::time::timeout(INTERRUPT_PATIENCE, slot.stopped()).await;
                 }
             }
         })
@@ -239,15 +239,14 @@ impl SqliteConnection {
     /// Waits until a call that was cancelled has ended.
     async fn wait_for_last(&self, limit: Option<Limit>) -> Result<(), SqliteError> {
         let stopped = self.slot.stopped();
-        match limit {
-            None => stopped.await,
-            Some(limit) if limit.bound(stopped).await.is_err() => {
-                self.database.workers.count_query_timeout();
-                return Err(SqliteError::Timeout(limit.length));
-            }
-            Some(_) => {}
-        }
-        Ok(())
+        let Some(limit) = limit else {
+            stopped.await;
+            return Ok(());
+        };
+        limit.bound(stopped).await.map_err(|_| {
+            self.database.workers.count_query_timeout();
+            SqliteError::Timeout(limit.length)
+        })
     }
 
     /// Closes the handle on a worker and waits until that is done.

@@ -87,11 +87,12 @@ impl Manager for SqliteManager {
     }
 
     async fn validate(&self, conn: &mut SqliteConnection) -> Result<(), SqliteError> {
-        let query = self.database.config.validation_query.clone();
+        let query = &self.database.config.validation_query;
         // Busy workers are no reason to think a connection dead.
         if query == ASKS_NOTHING && conn.condition() == Condition::Ready {
             return Ok(());
         }
+        let query = query.clone();
         conn.ask(None, move |c| {
             c.prepare_cached(&query)?.query(())?.next().map(drop)
         })

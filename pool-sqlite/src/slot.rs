@@ -145,27 +145,19 @@ impl Slot {
         }
     }
 
-    /// Interrupts a cancelled call until it has ended.
+    /// Interrupts a cancelled call until it has ended, and none that is made after it.
     ///
     /// # Cancel safety
     ///
     /// May be dropped and called again at any time.
     pub(crate) async fn stopped(&self) {
+        let call = self.calls.load(Ordering::Relaxed);
         while tokio::time::timeout(INTERRUPT_EVERY, self.settled())
             .await
             .is_err()
+            && self.calls.load(Ordering::Relaxed) == call
         {
             self.interrupt();
-        }
-    }
-
-    /// Interrupts the call that is under way until it has ended, and no later one.
-    pub(crate) async fn end_call(&self) {
-        let call = self.calls.load(Ordering::Relaxed);
-        let goes_on = || self.is_away() && self.calls.load(Ordering::Relaxed) == call;
-        while goes_on() {
-            self.interrupt();
-            let _ended = tokio::time::timeout(INTERRUPT_EVERY, self.settled()).await;
         }
     }
 }

@@ -105,14 +105,9 @@ impl Capacity {
 
     /// Takes up to `wanted` slots for connects, as far as the limits allow.
     pub(crate) fn take(&mut self, wanted: usize) -> usize {
-        let at_once = match (self.frozen || self.barred, self.failing) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => self.max_connecting,
-        };
         let planned = wanted
             .min(self.room().saturating_sub(self.total))
-            .min(at_once.saturating_sub(self.opening));
+            .min(self.at_once().saturating_sub(self.opening));
         // While nothing is planned nothing is written, and no other core has to read this again.
         if planned > 0 {
             self.total += planned;
@@ -124,8 +119,16 @@ impl Capacity {
     /// Whether a connect that is planned may begin: what was so when it was planned may have
     /// changed.
     pub(crate) fn may_begin(&self) -> bool {
-        let at_once = if self.failing { 1 } else { usize::MAX };
-        !self.frozen && !self.barred && self.live() <= self.room() && self.opening <= at_once
+        self.live() <= self.room() && self.opening <= self.at_once()
+    }
+
+    /// How many connects may be under way now.
+    fn at_once(&self) -> usize {
+        match (self.frozen || self.barred, self.failing) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => self.max_connecting,
+        }
     }
 
     /// Whether a connect that has not begun is still called for.
@@ -225,6 +228,26 @@ mod tests {
         c.not_opened();
         assert!(c.still_wanted(1));
         assert!(!c.still_wanted(0));
+    }
+
+    #[test]
+    fn a_planned_connect_may_not_begin_once_what_allowed_it_has_changed() {
+        let planned = || {
+            let mut c = Capacity::new(0, 10, 4);
+            assert_eq!((c.plan(2), c.may_begin()), (2, true));
+            c
+        };
+        let changes: [fn(&mut Capacity); 4] = [
+            |c| c.frozen = true,
+            |c| c.barred = true,
+            |c| c.failing = true,
+            |c| c.max = 1,
+        ];
+        for change in changes {
+            let mut c = planned();
+            change(&mut c);
+            assert!(!c.may_begin(), "{c:?}");
+        }
     }
 
     #[test]

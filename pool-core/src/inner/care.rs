@@ -81,7 +81,7 @@ impl<M: Manager> Inner<M> {
                 tracing::warn!(
                     pool = %inner.name,
                     connection = entry.slot.record.id,
-                    error = failure.told(),
+                    error = %failure.told(),
                     "{reason}, the connection is closed"
                 );
                 if care == Care::Validate && !matches!(failure, Failure::Panicked) {

@@ -296,7 +296,7 @@ impl<M: Manager> Inner<M> {
         self.abandon_attempt();
         tracing::warn!(
             pool = %self.name,
-            error = failure.told(),
+            error = %failure.told(),
             "the server takes no more connections: making do with those there are for 10 s"
         );
         let making_do = MakingDo(Arc::clone(self));
