@@ -469,8 +469,9 @@ mod tests {
         let (turn, ticket) = join(&mut queue);
         let (sender, woken) = std::sync::mpsc::channel();
         let mut waker = Waker::from(Arc::new(Tell(sender)));
+        let new = waker.clone();
         assert!(queue.replace_waker(turn, &ticket, &mut waker));
-        assert!(waker.will_wake(Waker::noop()), "the one that was there");
+        assert_ne!(waker.data(), new.data(), "the one that was there");
         queue.call().unwrap().serve(Box::new(5)).unwrap();
         woken.try_recv().unwrap();
         assert!(!queue.replace_waker(turn, &ticket, &mut waker));

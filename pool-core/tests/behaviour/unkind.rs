@@ -30,7 +30,8 @@ fn a_connection_may_come_back_from_a_thread_that_ends() {
     }
     let runtime = runtime_with_threads();
     let mock = MockManager::new();
-    let pool = runtime.block_on(open(&mock, 1, 1));
+    let builder = builder(&mock, 1, 1).close_timeout(Duration::from_millis(1));
+    let pool = runtime.block_on(builder.connect()).unwrap();
     let (tell, told) = mpsc::channel();
     let thread = std::thread::spawn({
         let pool = pool.clone();
