@@ -63,6 +63,8 @@ const STATEMENT_CACHE: usize = 100;
 /// | left behind | `Fast` | `Verified` | `Clean` | `Custom` |
 /// | --- | --- | --- | --- | --- |
 /// | a statement in flight, an unfinished `COPY` | ended, cancelled if need be | same | same | same |
+/// | a failed statement | one round trip | same | same | same |
+/// | a failed `COPY FROM` | closed: the driver may take later answers for its own | same | same | same |
 /// | an open or failed transaction | rolled back | same | same | same |
 /// | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, temporary tables | undone, when seen | same | undone | undone, when seen |
 /// | what functions do unseen (`set_config`, `pg_advisory_lock`) | stays, unless [`reset_on_return`](crate::PgConnection::reset_on_return) | same | undone | as the SQL does |
@@ -80,7 +82,8 @@ pub enum Recycle {
     Verified,
     /// The session is reset after every use.
     Clean,
-    /// As `Fast`, and then this SQL, after every use.
+    /// As `Fast`, and then this SQL, after every use. Not `DISCARD ALL` nor `DEALLOCATE ALL`: the driver
+    /// keeps statements of its own, by which it looks up types, for the life of the connection.
     Custom(String),
 }
 

@@ -43,8 +43,8 @@ impl PgConnection {
         startup: &tokio_postgres::Config,
         config: &PgConfig,
     ) -> Result<Self, PgError> {
-        let (stream, target) = target.connect().await?;
-        let startup = tls::settings(startup, &stream, &target)?;
+        let stream = target.connect().await?;
+        let startup = tls::settings(startup, &stream, target)?;
         let session = Arc::new(Session::default());
         let watched = Watched::new(stream, Arc::clone(&session));
         let (client, connection) = startup.connect_raw(watched, Begun).await?;
@@ -57,16 +57,17 @@ impl PgConnection {
             Arc::clone(&messages),
         ));
         let fresh_at = session.requests();
+        let statements = Statements::new(config.statement_cache, Arc::clone(&session));
         Ok(Self {
             client,
             driver,
             session,
             messages,
-            target,
+            target: target.clone(),
             server_version,
             reset_is_wanted: false,
             fresh_at,
-            statements: Arc::new(Statements::new(config.statement_cache)),
+            statements: Arc::new(statements),
         })
     }
 
@@ -179,7 +180,7 @@ impl PgConnection {
     }
 
     pub(crate) fn condition(&self, recycle: &Recycle) -> Condition {
-        if self.client.is_closed() {
+        if self.client.is_closed() || self.session.is_out_of_step() {
             Condition::Broken
         } else if (*recycle != Recycle::Fast && !self.is_unused())
             || self.is_changed()
@@ -236,17 +237,12 @@ impl PgConnection {
         }
         match recycle {
             Recycle::Verified => drop(self.client.simple_query("").await?),
-            Recycle::Custom(sql) => {
-                self.client.simple_query(sql).await?;
-                if drops_statements(sql) {
-                    self.statements.clear();
-                    self.client.clear_type_cache();
-                }
-            }
+            Recycle::Custom(sql) => drop(self.client.simple_query(sql).await?),
             Recycle::Fast | Recycle::Clean => {}
         }
         self.fresh_at = self.session.requests();
-        if self.session.is_busy() || self.session.is_in_transaction() {
+        let session = &self.session;
+        if session.is_busy() || session.is_in_transaction() || session.is_out_of_step() {
             return Err(PgError::StillDirty);
         }
         // What the SQL of the user changed belongs to a fresh session.
@@ -289,12 +285,6 @@ impl PgConnection {
             }
         })
     }
-}
-
-/// Whether `sql` may leave the server without the statements that were prepared.
-fn drops_statements(sql: &str) -> bool {
-    let sql = sql.to_ascii_uppercase();
-    sql.contains("DISCARD") || sql.contains("DEALLOCATE")
 }
 
 /// How long what was given up may go on by itself: a rollback or the end of a `COPY` is on its way, and

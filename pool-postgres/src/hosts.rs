@@ -1,14 +1,19 @@
 //! The servers of one config, and the order in which they are tried.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::net::lookup_host;
 use tokio::time::Instant;
-use tokio_postgres::config::LoadBalanceHosts;
+use tokio_postgres::config::{Host as Given, LoadBalanceHosts};
 
 use crate::config::PgConfig;
-use crate::target::Target;
+use crate::error::PgError;
+use crate::target::{Address, Link, Target, in_full};
 
 /// How long a server that could not be reached is tried last.
 const REST: Duration = Duration::from_secs(30);
@@ -17,23 +22,72 @@ const REST: Duration = Duration::from_secs(30);
 /// leave time for the next within the pool's `connect_timeout`.
 const LIMIT: Duration = Duration::from_secs(3);
 
+/// A server as the config names it.
+pub(crate) enum Host {
+    /// To be looked up at each connect: where it leads to may change.
+    Named {
+        name: String,
+        port: u16,
+    },
+    Placed(Address),
+}
+
+impl Host {
+    fn new(given: Option<&Given>, ip: Option<IpAddr>, port: u16) -> Option<Self> {
+        let address = match (given, ip) {
+            (Some(Given::Tcp(name)), None) => {
+                let name = name.clone();
+                return Some(Self::Named { name, port });
+            }
+            (Some(Given::Unix(folder)), None) => {
+                Address::Unix(folder.join(format!(".s.PGSQL.{port}")))
+            }
+            (Some(Given::Tcp(name)), Some(ip)) => Address::tcp(name, (ip, port).into()),
+            (_, ip) => Address::tcp(&ip?.to_string(), (ip?, port).into()),
+        };
+        Some(Self::Placed(address))
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named { name, port } => f.write_str(&in_full(name, *port)),
+            Self::Placed(address) => f.write_str(&address.host()),
+        }
+    }
+}
+
+/// All servers of a config.
 pub(crate) struct Hosts {
-    targets: Vec<Target>,
-    /// When each failed last.
-    failed: Mutex<Vec<Option<Instant>>>,
+    all: Vec<Host>,
+    link: Arc<Link>,
+    /// Who failed lately, and when: hosts, and each of several addresses.
+    failed: Mutex<HashMap<String, Instant>>,
     shuffles: bool,
     limit: Option<Duration>,
 }
 
 impl Hosts {
     pub(crate) fn new(config: &PgConfig) -> Self {
-        let targets = Target::all(config);
-        let limit = config.driver.get_connect_timeout().copied();
+        let driver = &config.driver;
+        let (given, ips, ports) = (
+            driver.get_hosts(),
+            driver.get_hostaddrs(),
+            driver.get_ports(),
+        );
+        let host = |place: usize| {
+            let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+            Host::new(given.get(place), ips.get(place).copied(), port)
+        };
+        let all: Vec<_> = (0..given.len().max(ips.len())).filter_map(host).collect();
+        let limit = driver.get_connect_timeout().copied();
         Self {
-            failed: Mutex::new(vec![None; targets.len()]),
-            shuffles: config.driver.get_load_balance_hosts() == LoadBalanceHosts::Random,
-            limit: limit.or((targets.len() > 1).then_some(LIMIT)),
-            targets,
+            link: Arc::new(Link::new(config)),
+            failed: Mutex::default(),
+            shuffles: driver.get_load_balance_hosts() == LoadBalanceHosts::Random,
+            limit: limit.or((all.len() > 1).then_some(LIMIT)),
+            all,
         }
     }
 
@@ -42,31 +96,80 @@ impl Hosts {
         self.limit
     }
 
-    /// All, with their places: as configured, or shuffled; who failed lately comes last.
-    pub(crate) fn in_order(&self) -> Vec<(usize, &Target)> {
-        let mut order: Vec<_> = self.targets.iter().enumerate().collect();
-        if self.shuffles {
-            let chance = RandomState::new();
-            order.sort_by_key(|(place, _)| chance.hash_one(place));
-        }
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        order.sort_by_key(|&(place, _)| failed[place].is_some_and(|at| at.elapsed() < REST));
-        order
+    /// All, in the order to be tried.
+    pub(crate) fn in_order(&self) -> Vec<&Host> {
+        self.ordered(self.all.iter().collect())
     }
 
-    /// Notes whether the server at `place` could be reached.
-    pub(crate) fn note(&self, place: usize, reached: bool) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed[place] = (!reached).then(Instant::now);
+    /// Where `host` is now, in the order to be tried.
+    ///
+    /// # Errors
+    ///
+    /// When its name cannot be resolved.
+    pub(crate) async fn targets(&self, host: &Host) -> Result<Vec<Target>, PgError> {
+        match host {
+            Host::Placed(address) => Ok(self.at([address.clone()])),
+            Host::Named { name, port } => match lookup_host((name.as_str(), *port)).await {
+                Ok(found) => Ok(self.at(found.map(|at| Address::tcp(name, at)))),
+                Err(error) => Err(PgError::Dns {
+                    address: host.to_string(),
+                    error,
+                }),
+            },
+        }
+    }
+
+    /// The servers at the addresses of one host.
+    fn at(&self, addresses: impl IntoIterator<Item = Address>) -> Vec<Target> {
+        let addresses: Vec<_> = addresses.into_iter().collect();
+        let limit = (addresses.len() > 1).then_some(LIMIT);
+        let target = |address| Target::new(address, &self.link, limit);
+        self.ordered(addresses.into_iter().map(target).collect())
+    }
+
+    /// Notes whether `server`, a host or one of its addresses, could be reached.
+    pub(crate) fn note(&self, server: &impl fmt::Display, reached: bool) {
+        let mut failed = self.failed();
+        failed.retain(|_, at| at.elapsed() < REST);
+        if reached {
+            failed.remove(&server.to_string());
+        } else {
+            failed.insert(server.to_string(), Instant::now());
+        }
+    }
+
+    /// As they are, or shuffled; who failed lately comes last.
+    fn ordered<T: fmt::Display>(&self, mut servers: Vec<T>) -> Vec<T> {
+        if servers.len() < 2 {
+            return servers;
+        }
+        if self.shuffles {
+            let chance = RandomState::new();
+            servers.sort_by_cached_key(|server| chance.hash_one(server.to_string()));
+        }
+        let failed = self.failed();
+        servers.sort_by_cached_key(|server| {
+            let at = failed.get(&server.to_string());
+            at.is_some_and(|at| at.elapsed() < REST)
+        });
+        servers
+    }
+
+    fn failed(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
 
-    fn places(hosts: &Hosts) -> Vec<usize> {
-        hosts.in_order().iter().map(|(place, _)| *place).collect()
+    fn order(hosts: &Hosts) -> Vec<String> {
+        hosts.in_order().iter().map(ToString::to_string).collect()
     }
 
     fn hosts(text: &str) -> Hosts {
@@ -76,13 +179,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_failed_lately_comes_last_until_it_has_rested() {
         let hosts = hosts("postgres://a,b,c/db");
-        hosts.note(0, false);
-        assert_eq!(places(&hosts), [1, 2, 0]);
+        let [a, b, c] = ["a:5432", "b:5432", "c:5432"];
+        hosts.note(&a, false);
+        assert_eq!(order(&hosts), [b, c, a]);
         tokio::time::advance(REST).await;
-        assert_eq!(places(&hosts), [0, 1, 2]);
-        hosts.note(0, false);
-        hosts.note(0, true);
-        assert_eq!(places(&hosts), [0, 1, 2]);
+        assert_eq!(order(&hosts), [a, b, c]);
+        hosts.note(&a, false);
+        hosts.note(&a, true);
+        assert_eq!(order(&hosts), [a, b, c]);
     }
 
     #[test]
@@ -96,7 +200,38 @@ mod tests {
     #[test]
     fn servers_are_shuffled_when_asked() {
         let hosts = hosts("postgres://a,b,c/db?load_balance_hosts=random");
-        let first: std::collections::HashSet<_> = (0..200).map(|_| places(&hosts)[0]).collect();
+        let first: std::collections::HashSet<_> =
+            (0..200).map(|_| order(&hosts).swap_remove(0)).collect();
         assert_eq!(first.len(), 3);
+    }
+
+    #[test]
+    fn a_server_is_called_what_the_config_calls_it_and_by_its_address() {
+        let hosts = hosts("postgres://a,b/db?hostaddr=10.0.0.1,::1");
+        assert_eq!(order(&hosts), ["a:5432", "b:5432"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_the_addresses_of_one_host_one_that_swallows_packets_is_left_for_the_next() {
+        let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        full.bind(&anywhere.into()).unwrap();
+        full.listen(0).unwrap();
+        let at = full.local_addr().unwrap().as_socket().unwrap();
+        let _fills_it = std::net::TcpStream::connect(at).unwrap();
+        let other = std::net::TcpListener::bind(anywhere).unwrap();
+        let addresses = [at, other.local_addr().unwrap()].map(|at| Address::tcp("db", at));
+
+        let hosts = hosts("postgres://db/db?sslmode=disable");
+        let targets = hosts.at(addresses.clone());
+        let Err(error) = targets[0].connect().await else {
+            panic!("it swallows packets");
+        };
+        let limit = matches!(error, PgError::TimedOut { after: LIMIT, .. });
+        assert!(limit, "{error}");
+        hosts.note(&targets[0], false);
+        let targets = hosts.at(addresses);
+        assert!(targets[0].connect().await.is_ok());
+        assert!(targets[0].to_string().ends_with(" (127.0.0.1)"));
     }
 }

@@ -11,7 +11,7 @@ use crate::config::PgConfig;
 use crate::connection::PgConnection;
 use crate::error::PgError;
 use crate::hosts::Hosts;
-use crate::target::Target;
+use crate::target::{Target, within};
 
 /// Opens, checks and resets connections to one PostgreSQL database.
 #[derive(Clone)]
@@ -63,24 +63,6 @@ impl PgManager {
         })
     }
 
-    /// As [`open`](Self::open), within the time that one of several servers may take.
-    async fn open_in_time(
-        &self,
-        target: &Target,
-        startup: &tokio_postgres::Config,
-    ) -> Result<PgConnection, PgError> {
-        let Some(after) = self.hosts.limit() else {
-            return self.open(target, startup).await;
-        };
-        match tokio::time::timeout(after, self.open(target, startup)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(PgError::TimedOut {
-                address: target.to_string(),
-                after,
-            }),
-        }
-    }
-
     /// The driver's settings with the password of now.
     async fn startup_now(&self) -> Result<Cow<'_, tokio_postgres::Config>, PgError> {
         let Some(provider) = &self.config.password_provider else {
@@ -105,14 +87,27 @@ impl Manager for PgManager {
             return Err(problem);
         }
         let startup = self.startup_now().await?;
-        let mut failed = None;
-        for (place, target) in self.hosts.in_order() {
-            let opened = self.open_in_time(target, &startup).await;
-            self.hosts.note(place, opened.is_ok());
-            match opened {
-                // Another host will say the same to this user.
-                Err(error) if self.severity(&error) != Severity::Permanent => failed = Some(error),
-                done => return done,
+        let (limit, mut failed) = (self.hosts.limit(), None);
+        for host in self.hosts.in_order() {
+            let targets = match within(limit, host, self.hosts.targets(host)).await {
+                Ok(targets) => targets,
+                Err(error) => {
+                    self.hosts.note(host, false);
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            for target in targets {
+                let opened = within(limit, &target, self.open(&target, &startup)).await;
+                self.hosts.note(&target, opened.is_ok());
+                self.hosts.note(host, opened.is_ok());
+                match opened {
+                    // Another server will say the same to this user.
+                    Err(error) if self.severity(&error) != Severity::Permanent => {
+                        failed = Some(error);
+                    }
+                    done => return done,
+                }
             }
         }
         Err(failed.unwrap_or_else(|| PgError::Unreachable {

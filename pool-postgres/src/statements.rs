@@ -1,20 +1,23 @@
 //! Prepared statements that a connection keeps, so that the same query is planned once.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, GenericClient, Statement};
 
+use crate::wire::Session;
+
 /// The prepared statements of one connection, the least recently used of which go first.
 ///
-/// They outlive a reset of the session. Behind a pooler that gives each transaction another server
+/// They outlive a reset of the session, and are forgotten with `DISCARD ALL` or `DEALLOCATE ALL`. Behind a pooler that gives each transaction another server
 /// connection, such as PgBouncer before 1.21, switch the cache off
 /// ([`statement_cache`](crate::PgConfig::statement_cache) 0).
 #[derive(Debug)]
 pub struct Statements {
     /// How many are kept; 0 for none.
     size: usize,
+    session: Arc<Session>,
     kept: Mutex<Kept>,
 }
 
@@ -23,6 +26,8 @@ struct Kept {
     statements: HashMap<Key, Entry>,
     /// Counts uses: a larger number is a later use.
     clock: u64,
+    /// [`Session::oblivions`] when they were last looked at.
+    oblivions: u64,
 }
 
 type Key = (String, Vec<Type>);
@@ -34,9 +39,10 @@ struct Entry {
 }
 
 impl Statements {
-    pub(crate) fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize, session: Arc<Session>) -> Self {
         Self {
             size,
+            session,
             kept: Mutex::default(),
         }
     }
@@ -109,8 +115,15 @@ impl Statements {
         self.len() == 0
     }
 
+    /// Those that the server has not forgotten.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let oblivions = self.session.oblivions();
+        if kept.oblivions != oblivions {
+            kept.oblivions = oblivions;
+            kept.statements.clear();
+        }
+        kept
     }
 }
 

@@ -1,18 +1,18 @@
 //! One server to connect to, and the stream that leads there.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_postgres::CancelToken;
-use tokio_postgres::config::Host;
 
 use crate::config::PgConfig;
 use crate::error::PgError;
@@ -39,23 +39,40 @@ impl Socket for UnixStream {}
 pub(crate) struct Target {
     address: Address,
     link: Arc<Link>,
+    /// How long the server may leave the first packet without an answer, where others could be tried.
+    reach_limit: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
-enum Address {
+pub(crate) enum Address {
     Tcp {
         /// What it is called, and what its certificate must be for.
         host: String,
-        /// Where it is; looked up where that is not known.
-        ip: Option<IpAddr>,
-        port: u16,
+        /// Where it is: of several addresses behind one name, whoever wants to cancel a query must
+        /// reach the one that runs it.
+        at: SocketAddr,
     },
     Unix(PathBuf),
 }
 
+impl Address {
+    pub(crate) fn tcp(host: &str, at: SocketAddr) -> Self {
+        let host = host.to_owned();
+        Self::Tcp { host, at }
+    }
+
+    /// What the config calls it.
+    pub(crate) fn host(&self) -> String {
+        match self {
+            Self::Tcp { host, at } => in_full(host, at.port()),
+            Self::Unix(path) => path.display().to_string(),
+        }
+    }
+}
+
 /// What the ways to all servers of a config have in common.
 #[derive(Debug)]
-struct Link {
+pub(crate) struct Link {
     tls: Tls,
     keepalive: Option<TcpKeepalive>,
     /// After how long without an answer to a packet the connection is given up.
@@ -64,109 +81,34 @@ struct Link {
 }
 
 impl Target {
-    /// The servers of a config, in its order.
-    pub(crate) fn all(config: &PgConfig) -> Vec<Self> {
-        let driver = &config.driver;
-        let keepalive = driver.get_keepalives().then(|| {
-            let idle = TcpKeepalive::new().with_time(driver.get_keepalives_idle());
-            let with_interval = match driver.get_keepalives_interval() {
-                Some(interval) => idle.with_interval(interval),
-                None => idle,
-            };
-            match driver.get_keepalives_retries() {
-                Some(retries) => with_interval.with_retries(retries),
-                None => with_interval,
-            }
-        });
-        let link = Arc::new(Link {
-            tls: config.tls.clone(),
-            keepalive,
-            #[cfg(target_os = "linux")]
-            user_timeout: driver.get_tcp_user_timeout().copied(),
-        });
-        let (hosts, ips, ports) = (
-            driver.get_hosts(),
-            driver.get_hostaddrs(),
-            driver.get_ports(),
-        );
-        let target = |place: usize| {
-            let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
-            let ip = ips.get(place).copied();
-            let address = match (hosts.get(place), ip) {
-                (Some(Host::Unix(folder)), None) => {
-                    Address::Unix(folder.join(format!(".s.PGSQL.{port}")))
-                }
-                (Some(Host::Tcp(host)), ip) => Address::Tcp {
-                    host: host.clone(),
-                    ip,
-                    port,
-                },
-                (_, ip) => Address::Tcp {
-                    host: ip.map(|ip| ip.to_string()).unwrap_or_default(),
-                    ip,
-                    port,
-                },
-            };
-            Self {
-                address,
-                link: Arc::clone(&link),
-            }
-        };
-        (0..hosts.len().max(ips.len())).map(target).collect()
+    pub(crate) fn new(address: Address, link: &Arc<Link>, reach_limit: Option<Duration>) -> Self {
+        Self {
+            address,
+            link: Arc::clone(link),
+            reach_limit,
+        }
     }
 
-    /// A stream to the server, and where exactly that was reached: of several behind one name,
-    /// whoever wants to cancel a query must reach the one that runs it.
-    pub(crate) async fn connect(&self) -> Result<(Stream, Self), PgError> {
+    /// A stream to the server.
+    pub(crate) async fn connect(&self) -> Result<Stream, PgError> {
         match &self.address {
-            Address::Tcp { host, ip, port } => {
-                let (stream, reached) = self.reach(host, *ip, *port).await?;
-                let address = Address::Tcp {
-                    host: host.clone(),
-                    ip: Some(reached),
-                    port: *port,
+            Address::Tcp { host, at } => {
+                let reached = async {
+                    let stream = TcpStream::connect(at).await;
+                    stream
+                        .and_then(|stream| self.link.adapt(&stream).map(|()| stream))
+                        .map_err(|error| self.unreachable(error))
                 };
-                let stream = self.link.tls.begin(stream, host, self).await?;
-                let link = Arc::clone(&self.link);
-                Ok((stream, Self { address, link }))
+                let stream = within(self.reach_limit, self, reached).await?;
+                self.link.tls.begin(stream, host, self).await
             }
             // Nobody reads along on a socket of the machine itself.
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
                 let stream = stream.map_err(|error| self.unreachable(error))?;
-                Ok((Box::new(stream), self.clone()))
+                Ok(Box::new(stream))
             }
         }
-    }
-
-    /// The first of the host's addresses that answers.
-    async fn reach(
-        &self,
-        host: &str,
-        ip: Option<IpAddr>,
-        port: u16,
-    ) -> Result<(TcpStream, IpAddr), PgError> {
-        let addresses: Vec<SocketAddr> = match ip {
-            Some(ip) => vec![(ip, port).into()],
-            None => match lookup_host((host, port)).await {
-                Ok(addresses) => addresses.collect(),
-                Err(error) => {
-                    return Err(PgError::Dns {
-                        address: self.to_string(),
-                        error,
-                    });
-                }
-            },
-        };
-        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in addresses {
-            let stream = TcpStream::connect(address).await;
-            match stream.and_then(|stream| self.link.adapt(&stream).map(|()| stream)) {
-                Ok(stream) => return Ok((stream, address.ip())),
-                Err(error) => failed = error,
-            }
-        }
-        Err(self.unreachable(failed))
     }
 
     /// Asks the server to cancel what runs on a connection, and waits until the signal is sent: then
@@ -175,7 +117,7 @@ impl Target {
     pub(crate) async fn cancel(&self, token: &CancelToken) -> bool {
         // In a box of its own: it is large, and hardly ever needed.
         let cancel = Box::pin(async {
-            let (mut stream, _) = self.connect().await?;
+            let mut stream = self.connect().await?;
             token.cancel_query_raw(&mut stream, Begun).await?;
             // Nothing comes but the end, and an error is one.
             while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
@@ -193,6 +135,27 @@ impl Target {
 }
 
 impl Link {
+    pub(crate) fn new(config: &PgConfig) -> Self {
+        let driver = &config.driver;
+        let keepalive = driver.get_keepalives().then(|| {
+            let idle = TcpKeepalive::new().with_time(driver.get_keepalives_idle());
+            let with_interval = match driver.get_keepalives_interval() {
+                Some(interval) => idle.with_interval(interval),
+                None => idle,
+            };
+            match driver.get_keepalives_retries() {
+                Some(retries) => with_interval.with_retries(retries),
+                None => with_interval,
+            }
+        });
+        Self {
+            tls: config.tls.clone(),
+            keepalive,
+            #[cfg(target_os = "linux")]
+            user_timeout: driver.get_tcp_user_timeout().copied(),
+        }
+    }
+
     fn adapt(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(stream);
@@ -209,10 +172,38 @@ impl Link {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address.host())?;
         match &self.address {
-            Address::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Address::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
-            Address::Unix(path) => path.display().fmt(f),
+            Address::Tcp { host, at } if host.parse() != Ok(at.ip()) => write!(f, " ({})", at.ip()),
+            _ => Ok(()),
         }
     }
+}
+
+/// A host and its port, as in a URL.
+pub(crate) fn in_full(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// What `future` gives, unless `limit` passes before; `address` is who kept us waiting.
+pub(crate) async fn within<T>(
+    limit: Option<Duration>,
+    address: &impl fmt::Display,
+    future: impl Future<Output = Result<T, PgError>>,
+) -> Result<T, PgError> {
+    // In a box of its own: a login is large, and would be in here twice.
+    let future = Box::pin(future);
+    let Some(after) = limit else {
+        return future.await;
+    };
+    timeout(after, future).await.unwrap_or_else(|_| {
+        Err(PgError::TimedOut {
+            address: address.to_string(),
+            after,
+        })
+    })
 }

@@ -35,12 +35,26 @@ pub(crate) struct Session {
     /// the driver, where nothing on the wire shows it yet.
     was_lent: AtomicBool,
     is_changed: AtomicBool,
+    /// There was an error, and no statement was complete since.
+    has_failed: AtomicBool,
+    /// The driver and the server may not agree on which answer belongs to which request.
+    is_out_of_step: AtomicBool,
+    /// How often the server was told to forget all prepared statements.
+    oblivions: AtomicU64,
 }
 
 impl Session {
-    /// Whether a request is without its answer, or may be about to be sent.
+    /// Whether a request is without its answer, or may be about to be sent: after an error that is the
+    /// rest of a `COPY`.
     pub(crate) fn is_busy(&self) -> bool {
-        self.in_flight.load(SeqCst) > 0 || self.was_lent.load(SeqCst)
+        self.in_flight.load(SeqCst) > 0
+            || self.was_lent.load(SeqCst)
+            || self.has_failed.load(SeqCst)
+    }
+
+    /// Whether an answer may reach the wrong request: never to be used again.
+    pub(crate) fn is_out_of_step(&self) -> bool {
+        self.is_out_of_step.load(SeqCst)
     }
 
     /// Somebody gets the client, and may send requests.
@@ -66,6 +80,11 @@ impl Session {
     /// Whether a command was seen that changes the session.
     pub(crate) fn is_changed(&self) -> bool {
         self.is_changed.load(Relaxed)
+    }
+
+    /// How often the server has forgotten all prepared statements.
+    pub(crate) fn oblivions(&self) -> u64 {
+        self.oblivions.load(Relaxed)
     }
 
     /// The session is as new.
@@ -102,6 +121,9 @@ struct Answer {
     rows: bool,
     /// Parameters were bound: such an answer need not say what its rows consist of.
     bound: bool,
+    /// The server takes in rows (`COPY FROM STDIN`). Until it has all of them it passes over each
+    /// `Sync`: the driver's first one gets no answer of its own.
+    copies: bool,
 }
 
 impl<S> Watched<S> {
@@ -207,6 +229,11 @@ fn changes_session(tag: &[u8]) -> bool {
     TAGS.iter().any(|known| tag.starts_with(known))
 }
 
+/// Whether a command with this tag leaves the session without prepared statements.
+fn forgets_statements(tag: &[u8]) -> bool {
+    [&b"DISCARD ALL\0"[..], b"DEALLOCATE ALL\0"].contains(&tag)
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -225,17 +252,36 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         } = this;
         received.take(&buf.filled()[before..], |kind, body| match kind {
             b'Z' => {
-                *answer = Answer::default();
                 session
                     .in_transaction
                     .store(body.first() != Some(&b'I'), SeqCst);
-                if asked.pop_front() == Some(Asked::Request) {
-                    session.in_flight.fetch_sub(1, SeqCst);
+                let ended = 1 + usize::from(std::mem::take(answer).copies);
+                for _ in 0..ended {
+                    if asked.pop_front() == Some(Asked::Request) {
+                        session.in_flight.fetch_sub(1, SeqCst);
+                    }
                 }
             }
             b'T' | b'D' => answer.rows = true,
             b'2' => answer.bound = true,
-            b'C' if answer.changes_session(body) => session.is_changed.store(true, Relaxed),
+            b'G' => answer.copies = true,
+            b'E' => {
+                session.has_failed.store(true, SeqCst);
+                // Whether the server had got to the first `Sync` nobody can tell.
+                if std::mem::take(&mut answer.copies) {
+                    session.is_out_of_step.store(true, SeqCst);
+                }
+            }
+            b'I' => session.has_failed.store(false, SeqCst),
+            b'C' => {
+                session.has_failed.store(false, SeqCst);
+                if answer.changes_session(body) {
+                    session.is_changed.store(true, Relaxed);
+                }
+                if forgets_statements(body) {
+                    session.oblivions.fetch_add(1, Relaxed);
+                }
+            }
             _ => {}
         });
         Poll::Ready(Ok(()))
@@ -261,6 +307,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             sent,
             asked,
             closes,
+            answer,
             ..
         } = this;
         sent.take(&bytes[..written], |kind, _| {
@@ -272,6 +319,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
                     session.requests.fetch_add(1, SeqCst);
                     session.in_flight.fetch_add(1, SeqCst);
                 }
+                // The driver ends a `COPY` that never began with a `Sync` that has an answer of its own.
+                b'c' | b'f' if !answer.copies => session.is_out_of_step.store(true, SeqCst),
                 _ => {}
             }
             *closes = kind == b'C';
@@ -290,7 +339,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Frames, changes_session};
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::{Frames, Session, Watched, changes_session};
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
@@ -342,5 +395,27 @@ mod tests {
     fn commands_that_change_a_session_are_told_from_others() {
         assert!(changes_session(b"SET\0") && changes_session(b"LISTEN\0"));
         assert!(!changes_session(b"INSERT 0 1\0"));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_copy_that_never_began_leaves_the_session_out_of_step() {
+        let (client, mut server) = duplex(1000);
+        let session = Arc::new(Session::default());
+        let mut client = Watched::new(client, Arc::clone(&session));
+        let startup = [&9_u32.to_be_bytes()[..], b"hello", &message(b'S', b"")].concat();
+        client.write_all(&startup).await.unwrap();
+        let refused = [
+            message(b'Z', b"I"),
+            message(b'E', b"SERROR"),
+            message(b'Z', b"I"),
+        ];
+        for answer in refused {
+            server.write_all(&answer).await.unwrap();
+            client.read_exact(&mut vec![0; answer.len()]).await.unwrap();
+        }
+        assert!(session.is_busy(), "the rest of a copy may be to come");
+        let rest = [message(b'f', b"\0"), message(b'S', b"")].concat();
+        client.write_all(&rest).await.unwrap();
+        assert!(session.is_out_of_step());
     }
 }

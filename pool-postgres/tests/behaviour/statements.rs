@@ -112,3 +112,15 @@ async fn a_statement_whose_table_has_changed_is_prepared_anew() {
     soon(conn.batch_execute("ROLLBACK")).await.unwrap();
     assert_eq!(soon(conn.query_cached(sql, &[])).await.unwrap()[0].len(), 1);
 }
+
+#[tokio::test]
+async fn those_that_the_server_was_told_to_forget_are_forgotten() {
+    let server = server().await;
+    let (_, conn) = connected(&server.url()).await;
+    for forget in ["DISCARD ALL", "DEALLOCATE ALL", "DISCARD TEMP"] {
+        soon(conn.prepare_cached("SELECT 7")).await.unwrap();
+        soon(conn.batch_execute(forget)).await.unwrap();
+        let statement = soon(conn.prepare_cached("SELECT 7")).await.unwrap();
+        soon(conn.query_one(&statement, &[])).await.unwrap();
+    }
+}
