@@ -552,3 +552,38 @@ impl<T: Member> Exchange<T> {
         }
     }
 }
+
+#[cfg(all(test, not(pool_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::inner::pace::Pace;
+
+    #[test]
+    fn once_connects_are_no_longer_held_back_they_are_not_until_the_queue_begins_anew() {
+        let pace = Pace::new();
+        pace.note_connect(Duration::from_millis(150));
+        pace.note_use(Duration::from_millis(2));
+        let mut line = Line {
+            queue: Queue::new(),
+            closed: false,
+            plugged: true,
+            paused: None,
+            kept: Vec::new(),
+            capacity: Capacity::new(0, 9, 9),
+        };
+        let join = |line: &mut Line<u8>| {
+            let waiter = Waiter::new(Arc::new(Ticket::new()), Waker::noop().clone());
+            line.queue.join(waiter, Arrival::anew());
+            line.restrain(pace.outlook());
+            line.capacity.restraint.is_some()
+        };
+        assert!(join(&mut line));
+        assert!(join(&mut line));
+        line.capacity.restraint = None;
+        assert!(!join(&mut line));
+        while line.queue.call().is_some() {}
+        assert!(join(&mut line));
+    }
+}

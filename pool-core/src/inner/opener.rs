@@ -148,9 +148,6 @@ impl<M: Manager> Inner<M> {
                 Err(Failure::Closed) => break,
                 Err(_) => purpose = Purpose::Demand,
             }
-            if !inner.exchange.is_only_connect() {
-                break;
-            }
         }
         permit.end();
     }

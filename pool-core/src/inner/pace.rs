@@ -56,7 +56,7 @@ impl Pace {
         note(&self.connect_time, took);
     }
 
-    fn outlook(&self) -> Option<Outlook> {
+    pub(crate) fn outlook(&self) -> Option<Outlook> {
         let patience = self.connect_time.load(Relaxed) / 4;
         let use_time = self.use_time.load(Relaxed);
         (patience >= SHORTEST).then_some(Outlook {

@@ -54,6 +54,21 @@ async fn one_connect_at_a_time_probes_however_many_were_planned() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn once_they_succeed_connects_are_made_side_by_side_again() {
+    let (mock, builder) = refusing();
+    mock.next(Step::Connect, [Act::Fail, Act::Succeed]);
+    mock.always(Step::Connect, Act::Hang);
+    let pool = builder.max_size(4).max_connecting(3).build().unwrap();
+    let _first = pool.get().await.unwrap();
+    let mut others = JoinSet::new();
+    for _ in 0..3 {
+        let pool = pool.clone();
+        others.spawn(async move { pool.get().await.is_ok() });
+    }
+    mock.until(|mock| mock.running(Step::Connect) == 3).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn connections_that_exist_keep_serving_while_it_is_open() {
     let (mock, builder) = refusing();
     mock.always(Step::Connect, Act::Succeed);

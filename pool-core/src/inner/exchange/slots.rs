@@ -15,16 +15,14 @@ impl<T: Member> Exchange<T> {
         self.terms.min.store(line.capacity.min, Relaxed);
         self.terms.max.store(line.capacity.max, Relaxed);
         let mut surplus = Vec::new();
-        if !line.closed && line.queue.is_empty() && line.paused.is_none() {
-            let too_many = line.capacity.surplus();
-            while surplus.len() < too_many {
-                let Some(item) = self.shards.plug_or_take() else {
-                    line.plugged = true;
-                    break;
-                };
-                line.plugged = false;
-                line.capacity.closing();
-                surplus.push(item);
+        // With the plug in, nothing is idle.
+        while !line.plugged && line.capacity.surplus() > 0 {
+            match self.shards.plug_or_take() {
+                Some(item) => {
+                    line.capacity.closing();
+                    surplus.push(item);
+                }
+                None => line.plugged = true,
             }
         }
         self.balance(&mut line);
@@ -78,11 +76,6 @@ impl<T: Member> Exchange<T> {
     /// Connects succeed: as many at a time as allowed.
     pub(crate) fn connects_succeed(&self) {
         self.lock().capacity.failing = false;
-    }
-
-    /// Whether one connect is planned or under way, and no more.
-    pub(crate) fn is_only_connect(&self) -> bool {
-        self.read_capacity(|c| c.opening() == 1)
     }
 
     /// An item that is out is going to be closed.
