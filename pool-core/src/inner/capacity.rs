@@ -62,7 +62,8 @@ impl Capacity {
 
     /// Connections that are not being closed.
     pub(crate) fn live(&self) -> usize {
-        self.total - self.closing
+        // One that is told to be closing may have lost its slot.
+        self.total.saturating_sub(self.closing)
     }
 
     /// Connections that are open and not being closed.
@@ -150,6 +151,11 @@ impl Capacity {
     /// A connection is going to be closed.
     pub(crate) fn closing(&mut self) {
         self.closing += 1;
+    }
+
+    /// What was told to be [`closing`](Self::closing) had no slot any more.
+    pub(crate) fn not_closing(&mut self) {
+        self.closing -= 1;
     }
 
     /// A connection is gone; `announced` when [`closing`](Self::closing) was told before.
@@ -267,6 +273,20 @@ mod tests {
         );
         c.gone(true);
         assert_eq!((c.surplus(), c.total()), (1, 2));
+    }
+
+    #[test]
+    fn what_lost_its_slot_before_it_was_told_to_be_closing_counts_for_nothing_in_the_end() {
+        let mut c = Capacity::new(0, 1, 1);
+        assert_eq!(c.plan(1), 1);
+        c.opened();
+        c.gone(false);
+        c.closing();
+        assert_eq!((c.surplus(), c.plan(1)), (0, 1));
+        c.not_closing();
+        c.opened();
+        c.max = 0;
+        assert_eq!(c.surplus(), 1);
     }
 
     #[test]

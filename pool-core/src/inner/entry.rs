@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Inner;
+use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::exchange::{Exchange, Member};
 use super::record::{Phase, Record};
@@ -119,12 +120,22 @@ impl<M: Manager> Drop for Slot<M> {
         if !self.accounted {
             self.inner.counters.closed(CloseReason::Abandoned);
         }
-        if !self.inner.forget(&self.record) {
+        let was_counted = self.inner.forget(&self.record);
+        if was_counted {
+            self.inner.open.fetch_sub(1, Relaxed);
+        } else if !self.announced {
             return;
         }
-        self.inner.open.fetch_sub(1, Relaxed);
         let announced = self.announced;
-        let ((), connects) = self.inner.exchange.with_capacity(|c| c.gone(announced));
+        let change = |capacity: &mut Capacity| {
+            if was_counted {
+                capacity.gone(announced);
+            } else {
+                // Its slot was reclaimed just when the exchange refused to take it back.
+                capacity.not_closing();
+            }
+        };
+        let ((), connects) = self.inner.exchange.with_capacity(change);
         self.inner.begin_connects(connects);
         self.inner.tell_the_hopeless();
     }

@@ -156,6 +156,18 @@ async fn a_timeout_names_the_connect_that_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_timeout_names_the_connect_that_hangs_though_no_other_may_begin() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Hang);
+    let pool = builder(&mock, 0, 1).acquire_timeout(SECOND);
+    let error = pool.build().unwrap().get().await.unwrap_err();
+    let Error::Timeout { stage, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(stage, Stage::Connect);
+}
+
+#[tokio::test(start_paused = true)]
 async fn connect_opens_and_validates_the_minimum_or_says_why_not() {
     let mock = MockManager::new();
     let pool = builder(&mock, 7, 10)
