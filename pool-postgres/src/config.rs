@@ -32,7 +32,7 @@ use crate::tls::{SslMode, Tls};
 /// | a login bound to the encryption | prefer | `channel_binding=require`, `disable` |
 /// | application name | `pool-postgres` | `application_name=checkout` |
 /// | a limit for each host | 3 s where there are several, else the pool's | `connect_timeout=3` (seconds) |
-/// | several hosts | | `host1:5432,host2:5432`, `load_balance_hosts=random`, `hostaddr=…` |
+/// | several hosts; of each all addresses are tried | | `host1:5432,host2:5432`, `load_balance_hosts=random`, `hostaddr=…` |
 /// | which of them | any | `target_session_attrs=read-write`, `read-only` |
 /// | keepalive of TCP | after 2 h of silence | `keepalives=0`, `keepalives_idle=60`, `keepalives_interval=10`, `keepalives_retries=3` |
 /// | unanswered packets | the system's | `tcp_user_timeout=10` (seconds; Linux) |

@@ -28,6 +28,8 @@
 //! | left behind | seen by | what happens |
 //! | --- | --- | --- |
 //! | a query in flight, an unfinished COPY | requests without an answer | its end is waited for; after 20 ms it is cancelled on the server |
+//! | a statement that failed | its error | one round trip: the driver may have something to add |
+//! | a `COPY FROM` that failed | its error | it is closed: the driver takes later answers for its own |
 //! | an open or failed transaction | the state in the server's answer | `ROLLBACK` |
 //! | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `CREATE TEMP …` | the tag of each command | settings reset, `UNLISTEN *`, cursors closed, advisory locks and temporary tables dropped; prepared statements of the driver stay |
 //! | rows selected into a temporary table | a `SELECT` that shows no rows | the same; of none at all, by a prepared statement, nothing is seen |
@@ -41,7 +43,8 @@
 //! A connection keeps the statements prepared with
 //! [`prepare_cached`](PgConnection::prepare_cached) and
 //! [`query_cached`](PgConnection::query_cached) (100, the least recently used go first); they
-//! outlive a reset. One that a changed table has made useless is prepared anew. [`statements`](PgConnection::statements) serves transactions as well.
+//! outlive a reset. One that a changed table has made useless is prepared anew; after `DISCARD ALL` or
+//! `DEALLOCATE ALL` all are. [`statements`](PgConnection::statements) serves transactions as well.
 //!
 //! # Timeouts
 //!
@@ -50,6 +53,7 @@
 //! | waiting for a connection | `acquire_timeout` of the pool | 30 s |
 //! | connecting and logging in | `connect_timeout` of the pool | 10 s |
 //! | one host of several | `connect_timeout` in the URL | 3 s; of one host, the pool's |
+//! | reaching one of several addresses of a host | `connect_timeout` in the URL | 3 s |
 //! | one statement | [`statement_timeout`](PgConfig::statement_timeout) | 60 s, by the server |
 //! | validating, recycling, closing | `validate_timeout`, `recycle_timeout`, `close_timeout` of the pool | 5 s each |
 //!
