@@ -241,8 +241,9 @@ impl SqliteConfig {
     /// What each new connection runs last, on a worker thread: the place to register functions,
     /// collations and hooks. It must be repeatable.
     ///
-    /// The one hook to leave alone is the authorizer, by which changes are seen: who needs one of
-    /// his own sets [`Reset::Always`], which needs none.
+    /// The hooks to leave alone are the authorizer, by which changes are seen (who needs one of his own
+    /// sets [`Reset::Always`], which needs none), and the progress handler, by which cancelled calls
+    /// end.
     pub fn on_connect<F>(mut self, hook: F) -> Self
     where
         F: Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,

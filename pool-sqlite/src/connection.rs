@@ -67,7 +67,7 @@ impl SqliteConnection {
         };
         let database = Arc::clone(&conn.database);
         conn.run(None, move |loan| {
-            loan.install(database.open(mode)?);
+            loan.install(database.open(mode, loan.cancel_flag())?);
             Ok(())
         })
         .await?;
@@ -103,8 +103,9 @@ impl SqliteConnection {
     ///
     /// Dropping the future cancels the call: a closure that has not begun never does, a running
     /// statement is interrupted (an interrupted write rolls its transaction back), a wait for a lock
-    /// ends. Code of the closure between statements cannot be stopped; the connection is busy until
-    /// it ends, and the next call waits for that.
+    /// ends, and the next statement fails with `SQLITE_INTERRUPT` or `SQLITE_AUTH`. Code of the closure
+    /// between statements cannot be stopped; the connection is busy until it ends, and the next call
+    /// waits for that.
     #[doc(alias = "call")]
     pub async fn interact<F, T>(&mut self, call: F) -> Result<T, SqliteError>
     where
@@ -144,8 +145,15 @@ impl SqliteConnection {
         self.reset_wanted = true;
     }
 
-    /// Interrupts what runs on this connection, from anywhere: for up to 5 s again and again, for
-    /// SQLite forgets an interrupt between two statements.
+    /// Interrupts the call that runs on this connection, from anywhere, and does nothing to one made
+    /// after it.
+    ///
+    /// The call stays interrupted, however many statements its closure still tries: new ones are
+    /// refused, and prepared ones end after 1,000 steps of SQLite's machine. Its transaction may be
+    /// rolled back still, or committed. Where the closure or
+    /// [`on_connect`](crate::SqliteConfig::on_connect) has replaced the progress handler or the
+    /// authorizer, or with [`Reset::Always`], a closure of many short statements may be missed; it is
+    /// tried for up to 5 s.
     pub fn interrupter(&self) -> Interrupter {
         let (slot, database) = (Arc::downgrade(&self.slot), Arc::downgrade(&self.database));
         Interrupter::new(move || {
@@ -176,10 +184,7 @@ impl SqliteConnection {
         self.run(limit, move |loan| {
             let session = loan.session().ok_or(SqliteError::Closed)?;
             session.begin_call(mode)?;
-            call(&mut session.conn).map_err(|error| {
-                session.judge(&error);
-                SqliteError::from(error)
-            })
+            call(&mut session.conn).map_err(|error| session.judge(error))
         })
         .await
     }
@@ -222,7 +227,7 @@ impl SqliteConnection {
             if replace || session.is_changed() || session.in_transaction() {
                 // Opened before the old one closes: the last connection to close would fold the
                 // write-ahead log into the file.
-                loan.install(database.open(mode)?);
+                loan.install(database.open(mode, loan.cancel_flag())?);
             }
             Ok(())
         })
@@ -292,7 +297,6 @@ impl SqliteConnection {
             Place::Away { .. } | Place::Gone => false,
         };
         let (answer, answered) = oneshot::channel();
-        let cancelled = self.slot.cancel_flag();
         let busy_timeout = self.database.config.busy_timeout;
         let mut loan = self.slot.lend();
         let task = Box::new(move || {
@@ -301,7 +305,7 @@ impl SqliteConnection {
                 let _ = answer.send(Err(SqliteError::Interrupted));
                 return Released::No;
             }
-            let scope = lock_wait::Scope::enter(cancelled, busy_timeout);
+            let scope = lock_wait::Scope::enter(loan.cancel_flag(), busy_timeout);
             let result = catch_unwind(AssertUnwindSafe(|| work(&mut loan)));
             drop(scope);
             let (result, released) = match result {

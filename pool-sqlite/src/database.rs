@@ -6,8 +6,8 @@
 //! read-only connection possible before anybody has written. For a database in memory it also keeps
 //! a handle, so that the contents outlive the pool's connections.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
@@ -50,9 +50,13 @@ impl Database {
         }
     }
 
-    /// Opens a handle; blocks.
-    pub(crate) fn open(&self, mode: OpenMode) -> Result<Session, SqliteError> {
-        Session::open(&self.config, &self.path, mode)
+    /// Opens a handle; blocks. Its calls stop when `cancelled`.
+    pub(crate) fn open(
+        &self,
+        mode: OpenMode,
+        cancelled: Arc<AtomicBool>,
+    ) -> Result<Session, SqliteError> {
+        Session::open(&self.config, &self.path, mode, cancelled)
     }
 }
 

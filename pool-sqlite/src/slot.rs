@@ -8,9 +8,12 @@
 //! ```
 //!
 //! A handle is in one place at a time, so nobody can be given a connection whose last call still
-//! runs: what is away can be waited for ([`Slot::stopped`]) and nothing else. Whoever waits for a
-//! cancelled call interrupts it again and again: SQLite forgets an interrupt that meets no running
-//! statement, and a closure may be just between two.
+//! runs: what is away can be waited for ([`Slot::stopped`]) and nothing else.
+//!
+//! SQLite forgets an interrupt that meets no running statement, and a closure may be just between two.
+//! So the session looks at the flag of a cancelled call itself, when a statement is prepared and
+//! while one runs; a closure may have replaced what does that, so whoever waits for a cancelled call
+//! interrupts it again and again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -102,10 +105,6 @@ impl Slot {
         }
     }
 
-    pub(crate) fn cancel_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.cancelled)
-    }
-
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
     }
@@ -117,7 +116,7 @@ impl Slot {
     /// Stops what runs, as far as SQLite can: the statement and all later waits for locks. Waiters
     /// must be woken after it, since they look at the flag before they sleep.
     pub(crate) fn cancel(&self) {
-        // Pairs with the Acquire loads in the busy handler and before a task begins.
+        // Pairs with the Acquire loads in the hooks of the session and before a task begins.
         self.cancelled.store(true, Ordering::Release);
         self.interrupt();
     }
@@ -188,6 +187,10 @@ impl Loan {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(handle);
         self.session = Some(Box::new(session));
+    }
+
+    pub(crate) fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.slot.cancelled)
     }
 
     /// Whether the call was cancelled before it began.

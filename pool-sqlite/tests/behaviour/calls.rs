@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use pool_core::{Condition, Manager};
+use pool_sqlite::rusqlite::{self, Connection};
 use pool_sqlite::{SqliteConfig, SqliteConnection, SqliteError, SqliteManager};
 
 use crate::{ENDLESS, Fixture, number, pending, rows, soon, until};
@@ -208,6 +209,64 @@ async fn the_interrupter_stops_what_somebody_else_runs() {
     .await;
     let error = call.await.unwrap().unwrap_err();
     assert!(matches!(error, SqliteError::Interrupted), "{error}");
+}
+
+/// Runs a call that is interrupted, once, when it waits for that between two statements. Nothing
+/// it does must last.
+async fn interrupted_between_statements<F>(fixture: &Fixture, call: F) -> Result<(), SqliteError>
+where
+    F: FnOnce(&mut Connection, &dyn Fn()) -> rusqlite::Result<()> + Send + 'static,
+{
+    let manager = fixture.manager(|config| config);
+    let mut conn = manager.connect().await.unwrap();
+    let interrupter = manager.interrupter(&conn).unwrap();
+    let (go_on, told) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel();
+    let mut call = Box::pin(conn.interact(move |c| {
+        call(c, &|| {
+            let _ = begun.send(());
+            let _ = told.recv();
+        })
+    }));
+    pending(&mut call).await;
+    has_begun.recv().unwrap();
+    let mut interrupt = Box::pin(interrupter.interrupt());
+    pending(&mut interrupt).await;
+    drop(interrupt);
+    go_on.send(()).unwrap();
+    let ended = soon(call).await;
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    assert_eq!(rows(&mut conn).await, 0);
+    ended
+}
+
+#[tokio::test]
+async fn an_interrupted_call_prepares_no_more_statements_but_rolls_back() {
+    let fixture = Fixture::new().await;
+    let ended = interrupted_between_statements(&fixture, |c, interrupted| {
+        let transaction = c.transaction()?;
+        transaction.execute("INSERT INTO t (v) VALUES (1)", [])?;
+        interrupted();
+        transaction.execute("INSERT INTO t (v) VALUES (2)", [])?;
+        transaction.commit()
+    });
+    let ended = ended.await;
+    assert!(matches!(ended, Err(SqliteError::Interrupted)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_interrupted_call_that_repeats_a_short_prepared_statement_ends_soon() {
+    let fixture = Fixture::new().await;
+    let ended = interrupted_between_statements(&fixture, |c, interrupted| {
+        let mut query = c.prepare("SELECT count(*) FROM t")?;
+        interrupted();
+        for _ in 0..1_000 {
+            query.query_row([], |row| row.get::<_, i64>(0))?;
+        }
+        Ok(())
+    });
+    let ended = ended.await;
+    assert!(matches!(ended, Err(SqliteError::Interrupted)), "{ended:?}");
 }
 
 #[tokio::test]
