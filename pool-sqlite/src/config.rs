@@ -137,6 +137,9 @@ pub(crate) const ASKS_NOTHING: &str = "SELECT 1";
 
 impl SqliteConfig {
     /// A database in the file `path`, created when it is missing; `:memory:` is [`memory`](Self::memory).
+    ///
+    /// It is a path and not a URI: one that is empty or begins with `file:` is refused by the first
+    /// connect. Write `./file:` for a file that is called so.
     pub fn file(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         if path.as_os_str() == ":memory:" {

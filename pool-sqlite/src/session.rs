@@ -10,6 +10,7 @@
 //! Undoing is one thing for everything: an open transaction is rolled back; any other change makes a
 //! new handle take the old one's place. That costs as much as a connect, and nothing can survive it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,7 +48,7 @@ impl Session {
     /// when `cancelled`.
     pub(crate) fn open(
         config: &SqliteConfig,
-        path: &str,
+        path: &Path,
         mode: OpenMode,
         cancelled: Arc<AtomicBool>,
     ) -> Result<Self, SqliteError> {
