@@ -22,7 +22,7 @@ use crate::error::SqliteError;
 use crate::lock_wait;
 use crate::session::Session;
 use crate::slot::{Loan, Place, Slot};
-use crate::workers::Released;
+use crate::workers::{Released, Turn};
 
 /// For how long an interrupter tries to hit a call.
 const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
@@ -160,8 +160,7 @@ impl SqliteConnection {
             let (slot, database) = (slot.clone(), database.clone());
             async move {
                 if let (Some(slot), Some(database)) = (slot.upgrade(), database.upgrade()) {
-                    slot.cancel();
-                    database.workers.wake_waiters();
+                    slot.cancel(&database.workers);
                     drop(database);
                     let _ = tokio::time::timeout(INTERRUPT_PATIENCE, slot.stopped()).await;
                 }
@@ -274,8 +273,7 @@ impl SqliteConnection {
 
     fn cancel(&self) {
         if self.slot.is_away() {
-            self.slot.cancel();
-            self.database.workers.wake_waiters();
+            self.slot.cancel(&self.database.workers);
         }
     }
 
@@ -299,8 +297,8 @@ impl SqliteConnection {
         let (answer, answered) = oneshot::channel();
         let busy_timeout = self.database.config.busy_timeout;
         let mut loan = self.slot.lend();
-        let task = Box::new(move || {
-            if loan.is_cancelled() {
+        let task = Box::new(move |turn| {
+            if turn == Turn::Withdrawn || loan.is_cancelled() {
                 loan.give_back();
                 let _ = answer.send(Err(SqliteError::Interrupted));
                 return Released::No;
@@ -330,7 +328,7 @@ impl SqliteConnection {
         };
         let workers = &pending.conn.database.workers;
         workers
-            .submit(task, urgent)
+            .submit(task, Some(pending.conn.slot.owner()), urgent)
             .map_err(SqliteError::NoThread)?;
         pending.answer(answered, limit).await
     }
@@ -407,11 +405,11 @@ impl Drop for SqliteConnection {
             // Closing may write a checkpoint: not on the caller's thread. If no thread is to be
             // had, `submit` drops the task, and with it the session, right here.
             let urgent = session.holds_lock();
-            let task = Box::new(move || {
+            let task = Box::new(move |_| {
                 drop(session);
                 Released::Yes
             });
-            let _ = self.database.workers.submit(task, urgent);
+            let _ = self.database.workers.submit(task, None, urgent);
         }
     }
 }

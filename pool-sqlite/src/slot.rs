@@ -23,6 +23,7 @@ use rusqlite::InterruptHandle;
 use tokio::sync::Notify;
 
 use crate::session::Session;
+use crate::workers::{Owner, Workers};
 
 /// How often a call that must end is interrupted.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(5);
@@ -113,12 +114,15 @@ impl Slot {
         matches!(*self.place(), Place::Away { .. })
     }
 
-    /// Stops what runs, as far as SQLite can: the statement and all later waits for locks. Waiters
-    /// must be woken after it, since they look at the flag before they sleep.
-    pub(crate) fn cancel(&self) {
+    /// Stops the call, as far as SQLite can: its statements and waits for locks. One that has not begun
+    /// is over at once.
+    pub(crate) fn cancel(&self, workers: &Workers) {
         // Pairs with the Acquire loads in the hooks of the session and before a task begins.
         self.cancelled.store(true, Ordering::Release);
         self.interrupt();
+        // Who waits for a lock has looked at the flag before.
+        workers.wake_waiters();
+        workers.withdraw(self.owner());
     }
 
     fn interrupt(&self) {
@@ -129,6 +133,11 @@ impl Slot {
         if let Some(handle) = &*handle {
             handle.interrupt();
         }
+    }
+
+    /// Names the slot to the workers.
+    pub(crate) fn owner(&self) -> Owner {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Waits until the handle is not away.

@@ -40,7 +40,19 @@ const LANES: usize = 2;
 const LINGER: Duration = Duration::from_secs(10);
 
 /// One call on a worker. Says whether it may have released a lock others wait for.
-pub(crate) type Task = Box<dyn FnOnce() -> Released + Send>;
+pub(crate) type Task = Box<dyn FnOnce(Turn) -> Released + Send>;
+
+/// What has become of a queued task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// A worker runs it.
+    Come,
+    /// It is not to do its work, only to put back what it has borrowed.
+    Withdrawn,
+}
+
+/// Who may withdraw a task: an address, which is nobody else's while the task exists.
+pub(crate) type Owner = usize;
 
 /// Whether a task may have released a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +79,8 @@ pub(crate) struct Shared {
 /// Guarded by `Shared::state`.
 #[derive(Default)]
 struct State {
-    urgent: VecDeque<Task>,
-    queue: VecDeque<Task>,
+    urgent: VecDeque<Queued>,
+    queue: VecDeque<Queued>,
     threads: usize,
     /// Threads asleep for want of work that nobody has signalled yet.
     idle: usize,
@@ -85,6 +97,11 @@ struct State {
     next_ticket: u64,
     closed: bool,
     figures: WorkerStats,
+}
+
+struct Queued {
+    task: Task,
+    owner: Option<Owner>,
 }
 
 /// What the worker threads of a [`SqliteManager`](crate::SqliteManager) do.
@@ -121,12 +138,13 @@ impl Workers {
     }
 
     /// Queues `task`. Fails, and drops the task, only when there is no thread at all to run it.
-    pub(crate) fn submit(&self, task: Task, urgent: bool) -> io::Result<()> {
+    pub(crate) fn submit(&self, task: Task, owner: Option<Owner>, urgent: bool) -> io::Result<()> {
         let mut state = self.shared.lock();
+        let queued = Queued { task, owner };
         if urgent {
-            state.urgent.push_back(task);
+            state.urgent.push_back(queued);
         } else {
-            state.queue.push_back(task);
+            state.queue.push_back(queued);
         }
         let started = self.shared.call_for_help(&mut state);
         if state.threads == 0 {
@@ -136,6 +154,14 @@ impl Workers {
             drop(task);
         }
         started
+    }
+
+    /// Ends the task of `owner`, if it waits for a worker, on this thread.
+    pub(crate) fn withdraw(&self, owner: Owner) {
+        let withdrawn = self.shared.lock().withdraw(owner);
+        if let Some(task) = withdrawn {
+            task(Turn::Withdrawn);
+        }
     }
 
     /// Wakes all tasks that wait for a lock, so that a cancelled one sees that it is.
@@ -221,7 +247,8 @@ impl Shared {
         loop {
             if let Some(task) = state.start(self.workers) {
                 drop(state);
-                let released = catch_unwind(AssertUnwindSafe(task)).unwrap_or(Released::Yes);
+                let released =
+                    catch_unwind(AssertUnwindSafe(|| task(Turn::Come))).unwrap_or(Released::Yes);
                 state = self.lock();
                 state.running -= 1;
                 if released == Released::Yes {
@@ -304,7 +331,16 @@ impl State {
         })?;
         self.running += 1;
         self.figures.calls += 1;
-        Some(task)
+        Some(task.task)
+    }
+
+    fn withdraw(&mut self, owner: Owner) -> Option<Task> {
+        [&mut self.urgent, &mut self.queue]
+            .into_iter()
+            .find_map(|queue| {
+                let index = queue.iter().position(|of| of.owner == Some(owner))?;
+                queue.remove(index).map(|queued| queued.task)
+            })
     }
 
     fn wake_oldest_waiter(&self) {

@@ -383,6 +383,34 @@ async fn the_wait_for_a_call_that_goes_on_is_part_of_the_next_ones_time() {
 }
 
 #[tokio::test]
+async fn a_call_dropped_before_it_began_gives_its_connection_back_though_all_workers_are_busy() {
+    let manager = SqliteManager::new(SqliteConfig::memory().workers(1));
+    let mut busy = manager.connect().await.unwrap();
+    let mut idle = manager.connect().await.unwrap();
+    let _blocked = left_behind(&mut busy).await;
+    let mut call = Box::pin(idle.interact(|_| Ok(())));
+    pending(&mut call).await;
+    assert_eq!(manager.worker_stats().queued, 1);
+    drop(call);
+    assert_eq!(manager.condition(&mut idle), Condition::Ready);
+    assert_eq!(manager.worker_stats().queued, 0);
+}
+
+#[tokio::test]
+async fn a_call_interrupted_before_it_began_says_so_though_all_workers_are_busy() {
+    let manager = SqliteManager::new(SqliteConfig::memory().workers(1));
+    let mut busy = manager.connect().await.unwrap();
+    let mut idle = manager.connect().await.unwrap();
+    let interrupter = manager.interrupter(&idle).unwrap();
+    let _blocked = left_behind(&mut busy).await;
+    let mut call = Box::pin(idle.interact(|_| Ok(())));
+    pending(&mut call).await;
+    soon(interrupter.interrupt()).await;
+    let ended = soon(call).await;
+    assert!(matches!(ended, Err(SqliteError::Interrupted)), "{ended:?}");
+}
+
+#[tokio::test]
 async fn busy_workers_are_no_reason_to_think_a_connection_dead() {
     let manager = SqliteManager::new(SqliteConfig::memory().workers(1));
     let mut busy = manager.connect().await.unwrap();
