@@ -287,7 +287,8 @@ impl SqliteConfig {
     }
 
     /// How many more threads may exist while workers wait for a lock; 32 by default. No more than
-    /// `workers` + `spare_workers` + 2 ever do.
+    /// `workers` + `spare_workers` + 3 ever do: two are kept for connections that hold a lock, one for
+    /// the pool.
     pub fn spare_workers(mut self, threads: usize) -> Self {
         self.spare_workers = threads;
         self

@@ -22,7 +22,7 @@ use crate::error::SqliteError;
 use crate::lock_wait;
 use crate::session::Session;
 use crate::slot::{Loan, Place, Slot};
-use crate::workers::{Released, Turn};
+use crate::workers::{Class, Released, Turn};
 
 /// For how long an interrupter tries to hit a call.
 const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ impl SqliteConnection {
             reset_wanted: false,
         };
         let database = Arc::clone(&conn.database);
-        conn.run(None, move |loan| {
+        conn.run(Class::Upkeep, None, move |loan| {
             loan.install(database.open(mode, loan.cancel_flag())?);
             Ok(())
         })
@@ -113,7 +113,8 @@ impl SqliteConnection {
         T: Send + 'static,
     {
         self.used = true;
-        self.ask(self.database.config.query_timeout, call).await
+        let timeout = self.database.config.query_timeout;
+        self.ask(Class::Call, timeout, call).await
     }
 
     /// [`interact`](Self::interact) with a query timeout of its own; `None` waits as long as it
@@ -136,7 +137,7 @@ impl SqliteConnection {
         T: Send + 'static,
     {
         self.used = true;
-        self.ask(timeout.into(), call).await
+        self.ask(Class::Call, timeout.into(), call).await
     }
 
     /// Has the session replaced by a fresh one at the return, for changes that cannot be seen: see
@@ -170,6 +171,7 @@ impl SqliteConnection {
 
     pub(crate) async fn ask<F, T>(
         &mut self,
+        class: Class,
         timeout: Option<Duration>,
         call: F,
     ) -> Result<T, SqliteError>
@@ -180,7 +182,7 @@ impl SqliteConnection {
         let limit = timeout.map(Limit::new);
         self.wait_for_last(limit).await?;
         let mode = self.mode;
-        self.run(limit, move |loan| {
+        self.run(class, limit, move |loan| {
             let session = loan.session().ok_or(SqliteError::Closed)?;
             session.begin_call(mode)?;
             call(&mut session.conn).map_err(|error| session.judge(error))
@@ -216,7 +218,7 @@ impl SqliteConnection {
         }
         let (database, mode) = (Arc::clone(&self.database), self.mode);
         let replace = self.is_to_be_replaced();
-        self.run(None, move |loan| {
+        self.run(Class::Upkeep, None, move |loan| {
             let session = loan.session().ok_or(SqliteError::Closed)?;
             session.begin_call(mode)?;
             if !session.conn.is_autocommit() {
@@ -257,7 +259,7 @@ impl SqliteConnection {
     pub(crate) async fn close(mut self) {
         self.cancel();
         self.slot.stopped().await;
-        let closed = self.run(None, |loan| {
+        let closed = self.run(Class::Upkeep, None, |loan| {
             let Some(session) = loan.take() else {
                 return Ok(());
             };
@@ -285,14 +287,19 @@ impl SqliteConnection {
     /// Lends the handle to `work` on a worker thread.
     ///
     /// The handle is not away: the caller has waited for that.
-    async fn run<T, W>(&mut self, limit: Option<Limit>, work: W) -> Result<T, SqliteError>
+    async fn run<T, W>(
+        &mut self,
+        class: Class,
+        limit: Option<Limit>,
+        work: W,
+    ) -> Result<T, SqliteError>
     where
         T: Send + 'static,
         W: FnOnce(&mut Loan) -> Result<T, SqliteError> + Send + 'static,
     {
-        let urgent = match &*self.slot.place() {
-            Place::Home(session) => session.holds_lock(),
-            Place::Away { .. } | Place::Gone => false,
+        let class = match &*self.slot.place() {
+            Place::Home(session) if session.holds_lock() => Class::Holder,
+            _ => class,
         };
         let (answer, answered) = oneshot::channel();
         let busy_timeout = self.database.config.busy_timeout;
@@ -328,7 +335,7 @@ impl SqliteConnection {
         };
         let workers = &pending.conn.database.workers;
         workers
-            .submit(task, Some(pending.conn.slot.owner()), urgent)
+            .submit(task, Some(pending.conn.slot.owner()), class)
             .map_err(SqliteError::NoThread)?;
         pending.answer(answered, limit).await
     }
@@ -404,12 +411,16 @@ impl Drop for SqliteConnection {
         if let Some(session) = self.slot.abandon() {
             // Closing may write a checkpoint: not on the caller's thread. If no thread is to be
             // had, `submit` drops the task, and with it the session, right here.
-            let urgent = session.holds_lock();
+            let class = if session.holds_lock() {
+                Class::Holder
+            } else {
+                Class::Upkeep
+            };
             let task = Box::new(move |_| {
                 drop(session);
                 Released::Yes
             });
-            let _ = self.database.workers.submit(task, None, urgent);
+            let _ = self.database.workers.submit(task, None, class);
         }
     }
 }

@@ -9,7 +9,7 @@ use pool_core::{Condition, Manager};
 use pool_sqlite::rusqlite::{self, Connection};
 use pool_sqlite::{SqliteConfig, SqliteConnection, SqliteError, SqliteManager};
 
-use crate::{ENDLESS, Fixture, number, pending, rows, soon, until};
+use crate::{ENDLESS, Fixture, batch, number, pending, rows, soon, until};
 
 /// A call that says when it has begun, then runs a statement without end.
 async fn endless(conn: &mut SqliteConnection, begun: mpsc::Sender<()>) -> Result<i64, SqliteError> {
@@ -412,9 +412,24 @@ async fn a_call_interrupted_before_it_began_says_so_though_all_workers_are_busy(
 
 #[tokio::test]
 async fn busy_workers_are_no_reason_to_think_a_connection_dead() {
+    for query in ["SELECT 1", "PRAGMA schema_version"] {
+        let config = SqliteConfig::memory().workers(1).validation_query(query);
+        let manager = SqliteManager::new(config);
+        let mut busy = manager.connect().await.unwrap();
+        let mut idle = manager.connect().await.unwrap();
+        let _blocked = left_behind(&mut busy).await;
+        soon(manager.validate(&mut idle)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn connections_are_opened_reset_and_closed_though_all_workers_are_busy() {
     let manager = SqliteManager::new(SqliteConfig::memory().workers(1));
     let mut busy = manager.connect().await.unwrap();
-    let mut idle = manager.connect().await.unwrap();
+    let mut changed = manager.connect().await.unwrap();
+    batch(&mut changed, "CREATE TEMP TABLE x (a); BEGIN").await;
     let _blocked = left_behind(&mut busy).await;
-    soon(manager.validate(&mut idle)).await.unwrap();
+    let opened = soon(manager.connect()).await.unwrap();
+    soon(manager.recycle(&mut changed)).await.unwrap();
+    soon(manager.close(opened)).await;
 }
