@@ -149,13 +149,14 @@ impl SqliteConfig {
     }
 
     /// A database in memory, shared by all connections of one manager (and its
-    /// [`reader`](crate::SqliteManager::reader)). It lives as long as they do, and holds at most
+    /// [`reader`](crate::SqliteManager::reader)). It lives as long as any of them, and holds at most
     /// 1 GiB (SQLite's `SQLITE_MEMDB_DEFAULT_MAXSIZE`).
     pub fn memory() -> Self {
         Self::at(Location::Memory(None))
     }
 
-    /// A database in memory, shared by all that use the same name in this process.
+    /// A database in memory, shared by all that use the same name in this process. It lives as long as
+    /// any manager or connection of that name.
     pub fn memory_named(name: impl Into<String>) -> Self {
         Self::at(Location::Memory(Some(name.into())))
     }
@@ -279,7 +280,7 @@ impl SqliteConfig {
         self
     }
 
-    /// How many threads run SQLite at once (at least 1); by default as many as there are cores, at
+    /// How many threads run calls at once (at least 1); by default as many as there are cores, at
     /// least 4. They start when they are needed and end when they are not.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);

@@ -97,7 +97,14 @@ impl SqliteConnection {
     /// # Errors
     ///
     /// What the closure returned; [`SqliteError::Timeout`] after the query timeout;
-    /// [`SqliteError::Panicked`] if the closure panicked, which closes this connection only.
+    /// [`SqliteError::Interrupted`] when somebody else interrupted it, the pool as it closes for
+    /// instance; [`SqliteError::Panicked`] if the closure panicked, and [`SqliteError::NoThread`] if
+    /// there was none to run it on, each of which closes this connection only; [`SqliteError::Closed`]
+    /// after that.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime with its timers enabled.
     ///
     /// # Cancel safety
     ///
@@ -121,6 +128,10 @@ impl SqliteConnection {
     /// takes.
     ///
     /// # Errors
+    ///
+    /// As [`interact`](Self::interact).
+    ///
+    /// # Panics
     ///
     /// As [`interact`](Self::interact).
     ///

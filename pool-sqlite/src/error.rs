@@ -50,7 +50,7 @@ pub enum SqliteError {
         source: rusqlite::Error,
     },
 
-    /// The call took longer than `query_timeout` and was interrupted.
+    /// The call took longer than `query_timeout`, or the time it was given, and was interrupted.
     #[error("interrupted after the query timeout of {0:?}")]
     Timeout(Duration),
 
@@ -63,7 +63,7 @@ pub enum SqliteError {
     #[error("the closure panicked, and its connection was closed: {0}")]
     Panicked(String),
 
-    /// The connection is closed: an earlier call panicked on it, or a reset failed.
+    /// The connection is closed: an earlier call panicked on it or found no thread to run on.
     #[error("the connection is closed")]
     Closed,
 

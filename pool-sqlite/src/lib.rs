@@ -101,7 +101,8 @@
 //!
 //! SQLite reserves 48 KB of lookaside memory for each handle. A program that holds thousands can halve
 //! what a handle takes with `LIBSQLITE3_FLAGS = "-DSQLITE_DEFAULT_LOOKASIDE=128,64"` in the `[env]` of its
-//! `.cargo/config.toml`, as this project does. A memory database lives as long as its manager.
+//! `.cargo/config.toml`, as this project does. A memory database lives as long as its managers and their
+//! connections.
 //!
 //! # Features
 //!

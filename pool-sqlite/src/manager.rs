@@ -50,7 +50,7 @@ impl SqliteManager {
         }
     }
 
-    /// What the worker threads do. Connections keep their threads; this needs no pool.
+    /// What the worker threads do, for all clones, readers and pools of this manager.
     pub fn worker_stats(&self) -> WorkerStats {
         self.database.workers.stats()
     }

@@ -123,7 +123,8 @@ struct Queued {
     owner: Option<Owner>,
 }
 
-/// What the worker threads of a [`SqliteManager`](crate::SqliteManager) do.
+/// What the worker threads of a [`SqliteManager`](crate::SqliteManager) do. Opening, resetting and
+/// closing a connection are calls, too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStats {
