@@ -36,7 +36,8 @@ pub(crate) struct Slot {
     /// Raised by [`cancel`](Self::cancel), lowered by [`lend`](Self::lend); what runs on the worker
     /// sees it.
     cancelled: Arc<AtomicBool>,
-    /// Replaced when a reset replaces the handle.
+    /// Replaced when a reset replaces the handle. `None` before a handle is closed: the driver holds
+    /// its lock until that is done, and who interrupts must not wait for a checkpoint.
     interrupt: Mutex<Option<InterruptHandle>>,
     /// How often the handle has been lent.
     calls: AtomicU64,
@@ -97,7 +98,11 @@ impl Slot {
     pub(crate) fn abandon(&self) -> Option<Box<Session>> {
         let mut place = self.place();
         match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Home(session) => Some(session),
+            Place::Home(session) => {
+                drop(place);
+                self.set_interrupt(None);
+                Some(session)
+            }
             Place::Away { .. } => {
                 *place = Place::Away { abandoned: true };
                 None
@@ -126,13 +131,19 @@ impl Slot {
     }
 
     fn interrupt(&self) {
-        let handle = self
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = &*handle {
+        if let Some(handle) = &*self.interrupt_handle() {
             handle.interrupt();
         }
+    }
+
+    fn set_interrupt(&self, handle: Option<InterruptHandle>) {
+        *self.interrupt_handle() = handle;
+    }
+
+    fn interrupt_handle(&self) -> MutexGuard<'_, Option<InterruptHandle>> {
+        self.interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names the slot to the workers.
@@ -182,19 +193,16 @@ impl Loan {
         self.session.as_deref_mut()
     }
 
-    /// Takes the handle out for good.
+    /// Takes the handle out to be closed.
     pub(crate) fn take(&mut self) -> Option<Box<Session>> {
+        self.slot.set_interrupt(None);
         self.session.take()
     }
 
     /// Puts a new handle in the place of the old one, which is closed.
     pub(crate) fn install(&mut self, session: Session) {
         let handle = session.conn.get_interrupt_handle();
-        *self
-            .slot
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        self.slot.set_interrupt(Some(handle));
         self.session = Some(Box::new(session));
     }
 
@@ -209,14 +217,10 @@ impl Loan {
 
     /// Puts the handle home, or closes it if nobody lives there any more.
     pub(crate) fn give_back(mut self) {
-        let Some(session) = self.session.take() else {
-            return;
-        };
         let mut place = self.slot.place();
-        if let Place::Away { abandoned: true } = *place {
-            drop(place);
-            drop(session);
-        } else {
+        if let Place::Away { abandoned: false } = *place
+            && let Some(session) = self.session.take()
+        {
             *place = Place::Home(session);
         }
     }
@@ -225,7 +229,9 @@ impl Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         // Closing is work: not under the lock.
-        drop(self.session.take());
+        if self.session.is_some() {
+            drop(self.take());
+        }
         let mut place = self.slot.place();
         if let Place::Away { .. } = *place {
             *place = Place::Gone;

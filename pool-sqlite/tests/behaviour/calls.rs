@@ -303,6 +303,62 @@ async fn a_connection_dropped_in_mid_call_is_closed_when_the_call_has_ended() {
     assert_eq!(told.recv(), Ok("closed"));
 }
 
+/// Says when it is dropped, and keeps whoever drops it until it is told to go on.
+struct Blocks(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+        let _ = self.1.recv();
+    }
+}
+
+/// Registers something that makes the closing of the handle slow.
+async fn closes_slowly(conn: &mut SqliteConnection) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, told) = mpsc::channel();
+    let blocks = std::sync::Mutex::new(Blocks(begun, told));
+    conn.interact(move |c| {
+        c.create_collation("slow", move |a, b| {
+            let _ = &blocks;
+            a.cmp(b)
+        })
+    })
+    .await
+    .unwrap();
+    (has_begun, go_on)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn giving_up_on_a_slow_close_does_not_block_the_runtime() {
+    let manager = SqliteManager::new(SqliteConfig::memory());
+    let mut conn = manager.connect().await.unwrap();
+    let (begun, go_on) = closes_slowly(&mut conn).await;
+    let mut close = Box::pin(async move { manager.close(conn).await });
+    pending(&mut close).await;
+    begun.recv().unwrap();
+    soon(tokio::spawn(async move { drop(close) }))
+        .await
+        .unwrap();
+    drop(go_on);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn interrupting_a_connection_that_closes_slowly_does_not_block_the_runtime() {
+    let manager = SqliteManager::new(SqliteConfig::memory());
+    let mut conn = manager.connect().await.unwrap();
+    let (begun, go_on) = closes_slowly(&mut conn).await;
+    let interrupter = manager.interrupter(&conn).unwrap();
+    let busy = left_behind(&mut conn).await;
+    drop(conn);
+    drop(busy);
+    begun.recv().unwrap();
+    let interrupt =
+        tokio::spawn(async move { pending(&mut Box::pin(interrupter.interrupt())).await });
+    soon(interrupt).await.unwrap();
+    drop(go_on);
+}
+
 #[tokio::test]
 async fn an_unused_connection_may_be_dropped_outside_a_runtime() {
     let manager = SqliteManager::new(SqliteConfig::memory());
