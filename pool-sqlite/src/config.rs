@@ -137,6 +137,9 @@ pub(crate) const ASKS_NOTHING: &str = "SELECT 1";
 
 impl SqliteConfig {
     /// A database in the file `path`, created when it is missing; `:memory:` is [`memory`](Self::memory).
+    ///
+    /// It is a path and not a URI: one that is empty or begins with `file:` is refused by the first
+    /// connect. Write `./file:` for a file that is called so.
     pub fn file(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         if path.as_os_str() == ":memory:" {
@@ -146,13 +149,14 @@ impl SqliteConfig {
     }
 
     /// A database in memory, shared by all connections of one manager (and its
-    /// [`reader`](crate::SqliteManager::reader)). It lives as long as they do, and holds at most
+    /// [`reader`](crate::SqliteManager::reader)). It lives as long as any of them, and holds at most
     /// 1 GiB (SQLite's `SQLITE_MEMDB_DEFAULT_MAXSIZE`).
     pub fn memory() -> Self {
         Self::at(Location::Memory(None))
     }
 
-    /// A database in memory, shared by all that use the same name in this process.
+    /// A database in memory, shared by all that use the same name in this process. It lives as long as
+    /// any manager or connection of that name.
     pub fn memory_named(name: impl Into<String>) -> Self {
         Self::at(Location::Memory(Some(name.into())))
     }
@@ -241,8 +245,9 @@ impl SqliteConfig {
     /// What each new connection runs last, on a worker thread: the place to register functions,
     /// collations and hooks. It must be repeatable.
     ///
-    /// The one hook to leave alone is the authorizer, by which changes are seen: who needs one of
-    /// his own sets [`Reset::Always`], which needs none.
+    /// The hooks to leave alone are the authorizer, by which changes are seen (who needs one of his own
+    /// sets [`Reset::Always`], which needs none), and the progress handler, by which cancelled calls
+    /// end.
     pub fn on_connect<F>(mut self, hook: F) -> Self
     where
         F: Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
@@ -275,7 +280,7 @@ impl SqliteConfig {
         self
     }
 
-    /// How many threads run SQLite at once (at least 1); by default as many as there are cores, at
+    /// How many threads run calls at once (at least 1); by default as many as there are cores, at
     /// least 4. They start when they are needed and end when they are not.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);
@@ -283,7 +288,8 @@ impl SqliteConfig {
     }
 
     /// How many more threads may exist while workers wait for a lock; 32 by default. No more than
-    /// `workers` + `spare_workers` + 2 ever do.
+    /// `workers` + `spare_workers` + 3 ever do: two are kept for connections that hold a lock, one for
+    /// the pool.
     pub fn spare_workers(mut self, threads: usize) -> Self {
         self.spare_workers = threads;
         self

@@ -22,7 +22,7 @@ use crate::error::SqliteError;
 use crate::lock_wait;
 use crate::session::Session;
 use crate::slot::{Loan, Place, Slot};
-use crate::workers::Released;
+use crate::workers::{Class, Released, Turn};
 
 /// For how long an interrupter tries to hit a call.
 const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
@@ -66,8 +66,8 @@ impl SqliteConnection {
             reset_wanted: false,
         };
         let database = Arc::clone(&conn.database);
-        conn.run(None, move |loan| {
-            loan.install(database.open(mode)?);
+        conn.run(Class::Upkeep, None, move |loan| {
+            loan.install(database.open(mode, loan.cancel_flag())?);
             Ok(())
         })
         .await?;
@@ -97,14 +97,22 @@ impl SqliteConnection {
     /// # Errors
     ///
     /// What the closure returned; [`SqliteError::Timeout`] after the query timeout;
-    /// [`SqliteError::Panicked`] if the closure panicked, which closes this connection only.
+    /// [`SqliteError::Interrupted`] when somebody else interrupted it, the pool as it closes for
+    /// instance; [`SqliteError::Panicked`] if the closure panicked, and [`SqliteError::NoThread`] if
+    /// there was none to run it on, each of which closes this connection only; [`SqliteError::Closed`]
+    /// after that.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime with its timers enabled.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future cancels the call: a closure that has not begun never does, a running
     /// statement is interrupted (an interrupted write rolls its transaction back), a wait for a lock
-    /// ends. Code of the closure between statements cannot be stopped; the connection is busy until
-    /// it ends, and the next call waits for that.
+    /// ends, and the next statement fails with `SQLITE_INTERRUPT` or `SQLITE_AUTH`. Code of the closure
+    /// between statements cannot be stopped; the connection is busy until it ends, and the next call
+    /// waits for that.
     #[doc(alias = "call")]
     pub async fn interact<F, T>(&mut self, call: F) -> Result<T, SqliteError>
     where
@@ -112,13 +120,18 @@ impl SqliteConnection {
         T: Send + 'static,
     {
         self.used = true;
-        self.ask(self.database.config.query_timeout, call).await
+        let timeout = self.database.config.query_timeout;
+        self.ask(Class::Call, timeout, call).await
     }
 
     /// [`interact`](Self::interact) with a query timeout of its own; `None` waits as long as it
     /// takes.
     ///
     /// # Errors
+    ///
+    /// As [`interact`](Self::interact).
+    ///
+    /// # Panics
     ///
     /// As [`interact`](Self::interact).
     ///
@@ -135,7 +148,7 @@ impl SqliteConnection {
         T: Send + 'static,
     {
         self.used = true;
-        self.ask(timeout.into(), call).await
+        self.ask(Class::Call, timeout.into(), call).await
     }
 
     /// Has the session replaced by a fresh one at the return, for changes that cannot be seen: see
@@ -144,16 +157,22 @@ impl SqliteConnection {
         self.reset_wanted = true;
     }
 
-    /// Interrupts what runs on this connection, from anywhere: for up to 5 s again and again, for
-    /// SQLite forgets an interrupt between two statements.
+    /// Interrupts the call that runs on this connection, from anywhere, and does nothing to one made
+    /// after it.
+    ///
+    /// The call stays interrupted, however many statements its closure still tries: new ones are
+    /// refused, and prepared ones end after 1,000 steps of SQLite's machine. Its transaction may be
+    /// rolled back still, or committed. Where the closure or
+    /// [`on_connect`](crate::SqliteConfig::on_connect) has replaced the progress handler or the
+    /// authorizer, or with [`Reset::Always`], a closure of many short statements may be missed; it is
+    /// tried for up to 5 s.
     pub fn interrupter(&self) -> Interrupter {
         let (slot, database) = (Arc::downgrade(&self.slot), Arc::downgrade(&self.database));
         Interrupter::new(move || {
             let (slot, database) = (slot.clone(), database.clone());
             async move {
                 if let (Some(slot), Some(database)) = (slot.upgrade(), database.upgrade()) {
-                    slot.cancel();
-                    database.workers.wake_waiters();
+                    slot.cancel(&database.workers);
                     drop(database);
                     let _ = tokio::time::timeout(INTERRUPT_PATIENCE, slot.stopped()).await;
                 }
@@ -163,6 +182,7 @@ impl SqliteConnection {
 
     pub(crate) async fn ask<F, T>(
         &mut self,
+        class: Class,
         timeout: Option<Duration>,
         call: F,
     ) -> Result<T, SqliteError>
@@ -173,13 +193,10 @@ impl SqliteConnection {
         let limit = timeout.map(Limit::new);
         self.wait_for_last(limit).await?;
         let mode = self.mode;
-        self.run(limit, move |loan| {
+        self.run(class, limit, move |loan| {
             let session = loan.session().ok_or(SqliteError::Closed)?;
             session.begin_call(mode)?;
-            call(&mut session.conn).map_err(|error| {
-                session.judge(&error);
-                SqliteError::from(error)
-            })
+            call(&mut session.conn).map_err(|error| session.judge(error))
         })
         .await
     }
@@ -212,7 +229,7 @@ impl SqliteConnection {
         }
         let (database, mode) = (Arc::clone(&self.database), self.mode);
         let replace = self.is_to_be_replaced();
-        self.run(None, move |loan| {
+        self.run(Class::Upkeep, None, move |loan| {
             let session = loan.session().ok_or(SqliteError::Closed)?;
             session.begin_call(mode)?;
             if !session.conn.is_autocommit() {
@@ -222,7 +239,7 @@ impl SqliteConnection {
             if replace || session.is_changed() || session.in_transaction() {
                 // Opened before the old one closes: the last connection to close would fold the
                 // write-ahead log into the file.
-                loan.install(database.open(mode)?);
+                loan.install(database.open(mode, loan.cancel_flag())?);
             }
             Ok(())
         })
@@ -253,7 +270,7 @@ impl SqliteConnection {
     pub(crate) async fn close(mut self) {
         self.cancel();
         self.slot.stopped().await;
-        let closed = self.run(None, |loan| {
+        let closed = self.run(Class::Upkeep, None, |loan| {
             let Some(session) = loan.take() else {
                 return Ok(());
             };
@@ -269,8 +286,7 @@ impl SqliteConnection {
 
     fn cancel(&self) {
         if self.slot.is_away() {
-            self.slot.cancel();
-            self.database.workers.wake_waiters();
+            self.slot.cancel(&self.database.workers);
         }
     }
 
@@ -282,26 +298,30 @@ impl SqliteConnection {
     /// Lends the handle to `work` on a worker thread.
     ///
     /// The handle is not away: the caller has waited for that.
-    async fn run<T, W>(&mut self, limit: Option<Limit>, work: W) -> Result<T, SqliteError>
+    async fn run<T, W>(
+        &mut self,
+        class: Class,
+        limit: Option<Limit>,
+        work: W,
+    ) -> Result<T, SqliteError>
     where
         T: Send + 'static,
         W: FnOnce(&mut Loan) -> Result<T, SqliteError> + Send + 'static,
     {
-        let urgent = match &*self.slot.place() {
-            Place::Home(session) => session.holds_lock(),
-            Place::Away { .. } | Place::Gone => false,
+        let class = match &*self.slot.place() {
+            Place::Home(session) if session.holds_lock() => Class::Holder,
+            _ => class,
         };
         let (answer, answered) = oneshot::channel();
-        let cancelled = self.slot.cancel_flag();
         let busy_timeout = self.database.config.busy_timeout;
         let mut loan = self.slot.lend();
-        let task = Box::new(move || {
-            if loan.is_cancelled() {
+        let task = Box::new(move |turn| {
+            if turn == Turn::Withdrawn || loan.is_cancelled() {
                 loan.give_back();
                 let _ = answer.send(Err(SqliteError::Interrupted));
                 return Released::No;
             }
-            let scope = lock_wait::Scope::enter(cancelled, busy_timeout);
+            let scope = lock_wait::Scope::enter(loan.cancel_flag(), busy_timeout);
             let result = catch_unwind(AssertUnwindSafe(|| work(&mut loan)));
             drop(scope);
             let (result, released) = match result {
@@ -326,7 +346,7 @@ impl SqliteConnection {
         };
         let workers = &pending.conn.database.workers;
         workers
-            .submit(task, urgent)
+            .submit(task, Some(pending.conn.slot.owner()), class)
             .map_err(SqliteError::NoThread)?;
         pending.answer(answered, limit).await
     }
@@ -402,12 +422,16 @@ impl Drop for SqliteConnection {
         if let Some(session) = self.slot.abandon() {
             // Closing may write a checkpoint: not on the caller's thread. If no thread is to be
             // had, `submit` drops the task, and with it the session, right here.
-            let urgent = session.holds_lock();
-            let task = Box::new(move || {
+            let class = if session.holds_lock() {
+                Class::Holder
+            } else {
+                Class::Upkeep
+            };
+            let task = Box::new(move |_| {
                 drop(session);
                 Released::Yes
             });
-            let _ = self.database.workers.submit(task, urgent);
+            let _ = self.database.workers.submit(task, None, class);
         }
     }
 }

@@ -6,8 +6,9 @@
 //! read-only connection possible before anybody has written. For a database in memory it also keeps
 //! a handle, so that the contents outlive the pool's connections.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
@@ -20,7 +21,7 @@ pub(crate) struct Database {
     pub(crate) config: SqliteConfig,
     pub(crate) workers: Workers,
     /// What SQLite is given to open.
-    path: String,
+    path: PathBuf,
     /// What people are told.
     pub(crate) name: String,
     /// Set once the first open has gone well; holds the handle that keeps a memory database alive.
@@ -30,15 +31,15 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn new(config: SqliteConfig) -> Self {
         let (path, name) = match &config.location {
-            Location::File(path) => {
-                let path = path.to_string_lossy().into_owned();
-                let name = format!("sqlite:{path}");
-                (path, name)
-            }
-            Location::Memory(None) => (memory_uri('u', &unique()), "sqlite::memory:".to_owned()),
-            Location::Memory(Some(name)) => {
-                (memory_uri('n', name), format!("sqlite:{name}?mode=memory"))
-            }
+            Location::File(path) => (path.clone(), format!("sqlite:{}", path.display())),
+            Location::Memory(None) => (
+                memory_uri('u', &unique()).into(),
+                "sqlite::memory:".to_owned(),
+            ),
+            Location::Memory(Some(name)) => (
+                memory_uri('n', name).into(),
+                format!("sqlite:{name}?mode=memory"),
+            ),
         };
         let workers = Workers::new(config.workers, config.spare_workers);
         Self {
@@ -50,9 +51,40 @@ impl Database {
         }
     }
 
-    /// Opens a handle; blocks.
-    pub(crate) fn open(&self, mode: OpenMode) -> Result<Session, SqliteError> {
-        Session::open(&self.config, &self.path, mode)
+    /// Opens a handle; blocks. Its calls stop when `cancelled`.
+    pub(crate) fn open(
+        &self,
+        mode: OpenMode,
+        cancelled: Arc<AtomicBool>,
+    ) -> Result<Session, SqliteError> {
+        if let Location::File(path) = &self.config.location
+            && let Some(rule) = broken_rule(path)
+        {
+            return Err(SqliteError::CannotOpen {
+                path: path.display().to_string(),
+                hint: format!("the path of the file {rule}"),
+                source: rusqlite::Error::InvalidPath(path.clone()),
+            });
+        }
+        Session::open(&self.config, &self.path, mode, cancelled)
+    }
+}
+
+/// Why SQLite would not take `path` for the name of a file, or not of this one.
+fn broken_rule(path: &Path) -> Option<&'static str> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.is_empty() {
+        Some("must not be empty: SQLite would make a temporary database for each connection")
+    } else if bytes.starts_with(b"file:") {
+        Some(
+            "must not begin with `file:`: SQLite may take it for a URI; write `./file:` for a file",
+        )
+    } else if bytes.contains(&0) {
+        Some("must not hold a NUL")
+    } else if cfg!(not(unix)) && path.to_str().is_none() {
+        Some("must be valid Unicode on this system")
+    } else {
+        None
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
@@ -49,7 +50,7 @@ pub enum SqliteError {
         source: rusqlite::Error,
     },
 
-    /// The call took longer than `query_timeout` and was interrupted.
+    /// The call took longer than `query_timeout`, or the time it was given, and was interrupted.
     #[error("interrupted after the query timeout of {0:?}")]
     Timeout(Duration),
 
@@ -62,7 +63,7 @@ pub enum SqliteError {
     #[error("the closure panicked, and its connection was closed: {0}")]
     Panicked(String),
 
-    /// The connection is closed: an earlier call panicked on it, or a reset failed.
+    /// The connection is closed: an earlier call panicked on it or found no thread to run on.
     #[error("the connection is closed")]
     Closed,
 
@@ -103,11 +104,11 @@ impl SqliteError {
     }
 
     /// Tells an error of opening `path` from the others, and why it could not be opened.
-    pub(crate) fn opening(error: rusqlite::Error, path: &str) -> Self {
+    pub(crate) fn opening(error: rusqlite::Error, path: &Path) -> Self {
         if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) {
             let hint = why_cannot_open(path);
             return Self::CannotOpen {
-                path: path.to_owned(),
+                path: path.display().to_string(),
                 hint,
                 source: error,
             };
@@ -162,11 +163,10 @@ impl SqliteError {
 ///
 /// The database file itself is never opened to find out: closing any descriptor of a file drops
 /// every POSIX lock the process holds on it, those of SQLite's other connections included.
-fn why_cannot_open(path: &str) -> String {
+fn why_cannot_open(path: &Path) -> String {
     if let Some(hint) = descriptors_hint() {
         return hint;
     }
-    let path = std::path::Path::new(path);
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => "it is a directory".to_owned(),
         Ok(found) if !found.is_file() => "it is not a regular file".to_owned(),
@@ -243,7 +243,7 @@ mod tests {
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
             None,
         );
-        let text = SqliteError::opening(error, "/no/such/directory/app.db").to_string();
+        let text = SqliteError::opening(error, Path::new("/no/such/directory/app.db")).to_string();
         assert!(text.contains("/no/such/directory/app.db"), "{text}");
         assert!(text.contains("its directory cannot be used"), "{text}");
     }

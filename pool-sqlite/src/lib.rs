@@ -36,7 +36,8 @@
 //! 4), so 10,000 connections do not mean 10,000 threads. A call that waits for another connection's
 //! lock gives its worker's turn away, to up to [`spare_workers`](SqliteConfig::spare_workers) (32) more
 //! threads, and the call of a connection that holds a lock goes first: a writer's COMMIT never queues
-//! behind those who wait for it.
+//! behind those who wait for it. What the pool itself asks for (open, check, reset, close) has a thread
+//! that no call takes, so a pool whose workers are all in long calls does not think its database dead.
 //!
 //! Of the ways to drive SQLite from async code this is the cheapest under load that does not block
 //! the runtime; ns a call on two cores, `cargo bench -p pool-sqlite --bench driving`:
@@ -100,7 +101,8 @@
 //!
 //! SQLite reserves 48 KB of lookaside memory for each handle. A program that holds thousands can halve
 //! what a handle takes with `LIBSQLITE3_FLAGS = "-DSQLITE_DEFAULT_LOOKASIDE=128,64"` in the `[env]` of its
-//! `.cargo/config.toml`, as this project does. A memory database lives as long as its manager.
+//! `.cargo/config.toml`, as this project does. A memory database lives as long as its managers and their
+//! connections.
 //!
 //! # Features
 //!

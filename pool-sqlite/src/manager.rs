@@ -10,7 +10,7 @@ use crate::config::{ASKS_NOTHING, OpenMode, SqliteConfig};
 use crate::connection::SqliteConnection;
 use crate::database::Database;
 use crate::error::SqliteError;
-use crate::workers::WorkerStats;
+use crate::workers::{Class, WorkerStats};
 
 /// Opens, checks and resets connections to one SQLite database.
 ///
@@ -50,7 +50,7 @@ impl SqliteManager {
         }
     }
 
-    /// What the worker threads do. Connections keep their threads; this needs no pool.
+    /// What the worker threads do, for all clones, readers and pools of this manager.
     pub fn worker_stats(&self) -> WorkerStats {
         self.database.workers.stats()
     }
@@ -93,7 +93,7 @@ impl Manager for SqliteManager {
             return Ok(());
         }
         let query = query.clone();
-        conn.ask(None, move |c| {
+        conn.ask(Class::Upkeep, None, move |c| {
             c.prepare_cached(&query)?.query(())?.next().map(drop)
         })
         .await

@@ -52,7 +52,11 @@ impl SqlitePools {
     ///
     /// # Errors
     ///
-    /// Why it cannot.
+    /// As [`Pool::get`](pool_core::Pool::get).
+    ///
+    /// # Panics
+    ///
+    /// As [`Pool::get`](pool_core::Pool::get).
     ///
     /// # Cancel safety
     ///

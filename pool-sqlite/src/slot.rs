@@ -8,9 +8,12 @@
 //! ```
 //!
 //! A handle is in one place at a time, so nobody can be given a connection whose last call still
-//! runs: what is away can be waited for ([`Slot::stopped`]) and nothing else. Whoever waits for a
-//! cancelled call interrupts it again and again: SQLite forgets an interrupt that meets no running
-//! statement, and a closure may be just between two.
+//! runs: what is away can be waited for ([`Slot::stopped`]) and nothing else.
+//!
+//! SQLite forgets an interrupt that meets no running statement, and a closure may be just between two.
+//! So the session looks at the flag of a cancelled call itself, when a statement is prepared and
+//! while one runs; a closure may have replaced what does that, so whoever waits for a cancelled call
+//! interrupts it again and again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +23,7 @@ use rusqlite::InterruptHandle;
 use tokio::sync::Notify;
 
 use crate::session::Session;
+use crate::workers::{Owner, Workers};
 
 /// How often a call that must end is interrupted.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(5);
@@ -32,7 +36,8 @@ pub(crate) struct Slot {
     /// Raised by [`cancel`](Self::cancel), lowered by [`lend`](Self::lend); what runs on the worker
     /// sees it.
     cancelled: Arc<AtomicBool>,
-    /// Replaced when a reset replaces the handle.
+    /// Replaced when a reset replaces the handle. `None` before a handle is closed: the driver holds
+    /// its lock until that is done, and who interrupts must not wait for a checkpoint.
     interrupt: Mutex<Option<InterruptHandle>>,
     /// How often the handle has been lent.
     calls: AtomicU64,
@@ -93,17 +98,17 @@ impl Slot {
     pub(crate) fn abandon(&self) -> Option<Box<Session>> {
         let mut place = self.place();
         match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Home(session) => Some(session),
+            Place::Home(session) => {
+                drop(place);
+                self.set_interrupt(None);
+                Some(session)
+            }
             Place::Away { .. } => {
                 *place = Place::Away { abandoned: true };
                 None
             }
             Place::Gone => None,
         }
-    }
-
-    pub(crate) fn cancel_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.cancelled)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -114,22 +119,36 @@ impl Slot {
         matches!(*self.place(), Place::Away { .. })
     }
 
-    /// Stops what runs, as far as SQLite can: the statement and all later waits for locks. Waiters
-    /// must be woken after it, since they look at the flag before they sleep.
-    pub(crate) fn cancel(&self) {
-        // Pairs with the Acquire loads in the busy handler and before a task begins.
+    /// Stops the call, as far as SQLite can: its statements and waits for locks. One that has not begun
+    /// is over at once.
+    pub(crate) fn cancel(&self, workers: &Workers) {
+        // Pairs with the Acquire loads in the hooks of the session and before a task begins.
         self.cancelled.store(true, Ordering::Release);
         self.interrupt();
+        // Who waits for a lock has looked at the flag before.
+        workers.wake_waiters();
+        workers.withdraw(self.owner());
     }
 
     fn interrupt(&self) {
-        let handle = self
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = &*handle {
+        if let Some(handle) = &*self.interrupt_handle() {
             handle.interrupt();
         }
+    }
+
+    fn set_interrupt(&self, handle: Option<InterruptHandle>) {
+        *self.interrupt_handle() = handle;
+    }
+
+    fn interrupt_handle(&self) -> MutexGuard<'_, Option<InterruptHandle>> {
+        self.interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names the slot to the workers.
+    pub(crate) fn owner(&self) -> Owner {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Waits until the handle is not away.
@@ -174,20 +193,21 @@ impl Loan {
         self.session.as_deref_mut()
     }
 
-    /// Takes the handle out for good.
+    /// Takes the handle out to be closed.
     pub(crate) fn take(&mut self) -> Option<Box<Session>> {
+        self.slot.set_interrupt(None);
         self.session.take()
     }
 
     /// Puts a new handle in the place of the old one, which is closed.
     pub(crate) fn install(&mut self, session: Session) {
         let handle = session.conn.get_interrupt_handle();
-        *self
-            .slot
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        self.slot.set_interrupt(Some(handle));
         self.session = Some(Box::new(session));
+    }
+
+    pub(crate) fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.slot.cancelled)
     }
 
     /// Whether the call was cancelled before it began.
@@ -197,14 +217,10 @@ impl Loan {
 
     /// Puts the handle home, or closes it if nobody lives there any more.
     pub(crate) fn give_back(mut self) {
-        let Some(session) = self.session.take() else {
-            return;
-        };
         let mut place = self.slot.place();
-        if let Place::Away { abandoned: true } = *place {
-            drop(place);
-            drop(session);
-        } else {
+        if let Place::Away { abandoned: false } = *place
+            && let Some(session) = self.session.take()
+        {
             *place = Place::Home(session);
         }
     }
@@ -213,7 +229,9 @@ impl Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         // Closing is work: not under the lock.
-        drop(self.session.take());
+        if self.session.is_some() {
+            drop(self.take());
+        }
         let mut place = self.slot.place();
         if let Place::Away { .. } = *place {
             *place = Place::Gone;

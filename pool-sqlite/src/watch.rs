@@ -1,4 +1,4 @@
-//! Sees whether SQL has changed its session.
+//! Sees whether SQL has changed its session, and refuses new statements to a cancelled call.
 //!
 //! SQLite tells an authorizer of each action when a statement is prepared. So this costs nothing
 //! for statements from the cache, and some tens of nanoseconds for each table and column of a new
@@ -14,15 +14,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-/// Watches what statements do to their session. The flag rises and never falls.
-pub(crate) fn watch(conn: &mut Connection) -> rusqlite::Result<Arc<AtomicBool>> {
+/// Watches what statements do to their session, and refuses them while `cancelled`. The flag returned
+/// rises and never falls.
+pub(crate) fn watch(
+    conn: &mut Connection,
+    cancelled: Arc<AtomicBool>,
+) -> rusqlite::Result<Arc<AtomicBool>> {
     let changed = Arc::new(AtomicBool::new(false));
     let flag = Replaced(Arc::clone(&changed));
     conn.authorizer(Some(move |context: AuthContext<'_>| {
         if changes_session(&context) {
             flag.0.store(true, Ordering::Relaxed);
         }
-        Authorization::Allow
+        // Pairs with the Release store of `Slot::cancel`.
+        if cancelled.load(Ordering::Acquire) && !is_of_transactions(&context.action) {
+            Authorization::Deny
+        } else {
+            Authorization::Allow
+        }
     }))?;
     Ok(changed)
 }
@@ -34,6 +43,14 @@ impl Drop for Replaced {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// A cancelled call may still roll back.
+fn is_of_transactions(action: &AuthAction<'_>) -> bool {
+    matches!(
+        action,
+        AuthAction::Transaction { .. } | AuthAction::Savepoint { .. }
+    )
 }
 
 fn changes_session(context: &AuthContext<'_>) -> bool {
@@ -112,7 +129,7 @@ mod tests {
         let mut conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE t (a, b); CREATE INDEX i ON t (a)")
             .unwrap();
-        let changed = watch(&mut conn).unwrap();
+        let changed = watch(&mut conn, Arc::default()).unwrap();
         conn.execute_batch(sql).unwrap();
         changed.load(Ordering::Relaxed)
     }
@@ -155,7 +172,7 @@ mod tests {
     #[test]
     fn a_replaced_authorizer_is_a_change() {
         let mut conn = Connection::open_in_memory().unwrap();
-        let changed = watch(&mut conn).unwrap();
+        let changed = watch(&mut conn, Arc::default()).unwrap();
         conn.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)
             .unwrap();
         assert!(changed.load(Ordering::Relaxed));

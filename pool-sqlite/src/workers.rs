@@ -1,25 +1,27 @@
-//! The threads SQLite runs on: a bounded set, two queues, and a place apart for lock waiters.
+//! The threads SQLite runs on: a bounded set, three queues, and a place apart for lock waiters.
 //!
 //! A call moves its connection into a task; any worker takes any task. That is several times
 //! cheaper under load than `spawn_blocking` or a thread for each connection (the figures are in
-//! the crate's documentation), and it has one danger: *the COMMIT that would release a lock may
-//! queue behind workers that all wait for this lock*. Two rules exclude it:
+//! the crate's documentation), and it has two dangers: *the COMMIT that would release a lock may
+//! queue behind workers that all wait for this lock*, and *the pool may take a database for dead that
+//! only has its workers in long calls*. Three rules exclude them:
 //!
 //! ```text
-//!            connection holds a lock?            running < workers + LANES
-//!   submit ──────────── yes ──────▶ urgent ────────────────────┐
-//!      └─────────────── no ───────▶ queue  ── running < workers ──▶ run ──▶ done
-//!                                                                   │ ▲
-//!                                        SQLite's busy handler      ▼ │ lock released,
-//!                                        (lock_wait.rs)           waiting   pause over
+//!             class       may run while running is less than
+//!          ┌▶ Holder ──── workers + UPKEEP + LANES ─┐
+//!   submit ┼▶ Upkeep ──── workers + UPKEEP ─────────┼▶ run ──▶ done
+//!          └▶ Call   ──── workers ──────────────────┘  │ ▲
+//!                             SQLite's busy handler    ▼ │ lock released,
+//!                             (lock_wait.rs)         waiting   pause over
 //! ```
 //!
-//! 1. A task of a connection that holds a lock is *urgent*: it goes first, and [`LANES`] more
-//!    threads than `workers` may run such tasks.
-//! 2. A task that waits for a lock does not count as running, as long as at most `spare` of them
+//! 1. A task of a connection that holds a lock goes first, and [`LANES`] threads are kept for such tasks.
+//! 2. What the pool asks for (open, check, reset, close) goes before calls, and has [`UPKEEP`] threads
+//!    that no call takes.
+//! 3. A task that waits for a lock does not count as running, as long as at most `spare` of them
 //!    do: another thread takes over what it would have done.
 //!
-//! Invariant: `threads <= workers + spare + LANES`, however many calls wait. Whoever lowers
+//! Invariant: `threads <= workers + spare + UPKEEP + LANES`, however many calls wait. Whoever lowers
 //! `running` looks for the next task itself or wakes somebody who does, so no task waits while it
 //! could run.
 
@@ -32,15 +34,44 @@ use std::time::Duration;
 
 use crate::lock_wait;
 
-/// Threads beyond `workers` that serve connections holding a lock. One would do but for rollback
+/// Threads beyond `workers` and [`UPKEEP`] that serve connections holding a lock. One would do but for rollback
 /// journals, where a COMMIT itself waits for readers to finish: the second lets those finish.
 const LANES: usize = 2;
+
+/// Threads beyond `workers` that serve the pool. What it asks for is short.
+const UPKEEP: usize = 1;
 
 /// A thread without work ends after this long.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// One call on a worker. Says whether it may have released a lock others wait for.
-pub(crate) type Task = Box<dyn FnOnce() -> Released + Send>;
+pub(crate) type Task = Box<dyn FnOnce(Turn) -> Released + Send>;
+
+/// Whose a task is. The first goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// A connection's that holds a lock others may wait for.
+    Holder,
+    /// The pool's.
+    Upkeep,
+    /// A user's.
+    Call,
+}
+
+/// Threads beyond `workers` that a task of each [`Class`] may be run by.
+const EXTRA: [usize; 3] = [UPKEEP + LANES, UPKEEP, 0];
+
+/// What has become of a queued task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// A worker runs it.
+    Come,
+    /// It is not to do its work, only to put back what it has borrowed.
+    Withdrawn,
+}
+
+/// Who may withdraw a task: an address, which is nobody else's while the task exists.
+pub(crate) type Owner = usize;
 
 /// Whether a task may have released a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +98,8 @@ pub(crate) struct Shared {
 /// Guarded by `Shared::state`.
 #[derive(Default)]
 struct State {
-    urgent: VecDeque<Task>,
-    queue: VecDeque<Task>,
+    /// One for each [`Class`].
+    queues: [VecDeque<Queued>; 3],
     threads: usize,
     /// Threads asleep for want of work that nobody has signalled yet.
     idle: usize,
@@ -87,7 +118,13 @@ struct State {
     figures: WorkerStats,
 }
 
-/// What the worker threads of a [`SqliteManager`](crate::SqliteManager) do.
+struct Queued {
+    task: Task,
+    owner: Option<Owner>,
+}
+
+/// What the worker threads of a [`SqliteManager`](crate::SqliteManager) do. Opening, resetting and
+/// closing a connection are calls, too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStats {
@@ -121,21 +158,25 @@ impl Workers {
     }
 
     /// Queues `task`. Fails, and drops the task, only when there is no thread at all to run it.
-    pub(crate) fn submit(&self, task: Task, urgent: bool) -> io::Result<()> {
+    pub(crate) fn submit(&self, task: Task, owner: Option<Owner>, class: Class) -> io::Result<()> {
         let mut state = self.shared.lock();
-        if urgent {
-            state.urgent.push_back(task);
-        } else {
-            state.queue.push_back(task);
-        }
+        state.queues[class as usize].push_back(Queued { task, owner });
         let started = self.shared.call_for_help(&mut state);
         if state.threads == 0 {
             // Nobody would ever run it: take it back, to be dropped outside the lock.
-            let task = state.urgent.pop_back().or_else(|| state.queue.pop_back());
+            let task = state.queues[class as usize].pop_back();
             drop(state);
             drop(task);
         }
         started
+    }
+
+    /// Ends the task of `owner`, if it waits for a worker, on this thread.
+    pub(crate) fn withdraw(&self, owner: Owner) {
+        let withdrawn = self.shared.lock().withdraw(owner);
+        if let Some(task) = withdrawn {
+            task(Turn::Withdrawn);
+        }
     }
 
     /// Wakes all tasks that wait for a lock, so that a cancelled one sees that it is.
@@ -153,7 +194,7 @@ impl Workers {
         let state = self.shared.lock();
         WorkerStats {
             threads: state.threads,
-            queued: state.urgent.len() + state.queue.len(),
+            queued: state.queues.iter().map(VecDeque::len).sum(),
             waiting_for_lock: state.waiters.len(),
             ..state.figures
         }
@@ -221,7 +262,8 @@ impl Shared {
         loop {
             if let Some(task) = state.start(self.workers) {
                 drop(state);
-                let released = catch_unwind(AssertUnwindSafe(task)).unwrap_or(Released::Yes);
+                let released =
+                    catch_unwind(AssertUnwindSafe(|| task(Turn::Come))).unwrap_or(Released::Yes);
                 state = self.lock();
                 state.running -= 1;
                 if released == Released::Yes {
@@ -282,29 +324,30 @@ impl Shared {
 impl State {
     /// How many of the queued tasks may run at once, beside those that run.
     fn startable(&self, workers: usize) -> usize {
-        let urgent = self
-            .urgent
-            .len()
-            .min((workers + LANES).saturating_sub(self.running));
-        let others = self
-            .queue
-            .len()
-            .min(workers.saturating_sub(self.running + urgent));
-        urgent + others
+        let classes = self.queues.iter().zip(EXTRA);
+        classes.fold(0, |taken, (queue, extra)| {
+            let free = (workers + extra).saturating_sub(self.running + taken);
+            taken + queue.len().min(free)
+        })
     }
 
     fn start(&mut self, workers: usize) -> Option<Task> {
-        let urgent = (self.running < workers + LANES)
-            .then(|| self.urgent.pop_front())
-            .flatten();
-        let task = urgent.or_else(|| {
-            (self.running < workers)
-                .then(|| self.queue.pop_front())
-                .flatten()
-        })?;
+        let queued = self
+            .queues
+            .iter_mut()
+            .zip(EXTRA)
+            .filter(|(_, extra)| self.running < workers + extra)
+            .find_map(|(queue, _)| queue.pop_front())?;
         self.running += 1;
         self.figures.calls += 1;
-        Some(task)
+        Some(queued.task)
+    }
+
+    fn withdraw(&mut self, owner: Owner) -> Option<Task> {
+        self.queues.iter_mut().find_map(|queue| {
+            let index = queue.iter().position(|of| of.owner == Some(owner))?;
+            queue.remove(index).map(|queued| queued.task)
+        })
     }
 
     fn wake_oldest_waiter(&self) {
@@ -314,6 +357,6 @@ impl State {
     }
 
     fn is_drained(&self) -> bool {
-        self.urgent.is_empty() && self.queue.is_empty()
+        self.queues.iter().all(VecDeque::is_empty)
     }
 }

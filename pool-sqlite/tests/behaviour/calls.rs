@@ -6,9 +6,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use pool_core::{Condition, Manager};
+use pool_sqlite::rusqlite::{self, Connection};
 use pool_sqlite::{SqliteConfig, SqliteConnection, SqliteError, SqliteManager};
 
-use crate::{ENDLESS, Fixture, number, pending, rows, soon, until};
+use crate::{ENDLESS, Fixture, batch, number, pending, rows, soon, until};
 
 /// A call that says when it has begun, then runs a statement without end.
 async fn endless(conn: &mut SqliteConnection, begun: mpsc::Sender<()>) -> Result<i64, SqliteError> {
@@ -210,6 +211,64 @@ async fn the_interrupter_stops_what_somebody_else_runs() {
     assert!(matches!(error, SqliteError::Interrupted), "{error}");
 }
 
+/// Runs a call that is interrupted, once, when it waits for that between two statements. Nothing
+/// it does must last.
+async fn interrupted_between_statements<F>(fixture: &Fixture, call: F) -> Result<(), SqliteError>
+where
+    F: FnOnce(&mut Connection, &dyn Fn()) -> rusqlite::Result<()> + Send + 'static,
+{
+    let manager = fixture.manager(|config| config);
+    let mut conn = manager.connect().await.unwrap();
+    let interrupter = manager.interrupter(&conn).unwrap();
+    let (go_on, told) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel();
+    let mut call = Box::pin(conn.interact(move |c| {
+        call(c, &|| {
+            let _ = begun.send(());
+            let _ = told.recv();
+        })
+    }));
+    pending(&mut call).await;
+    has_begun.recv().unwrap();
+    let mut interrupt = Box::pin(interrupter.interrupt());
+    pending(&mut interrupt).await;
+    drop(interrupt);
+    go_on.send(()).unwrap();
+    let ended = soon(call).await;
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    assert_eq!(rows(&mut conn).await, 0);
+    ended
+}
+
+#[tokio::test]
+async fn an_interrupted_call_prepares_no_more_statements_but_rolls_back() {
+    let fixture = Fixture::new().await;
+    let ended = interrupted_between_statements(&fixture, |c, interrupted| {
+        let transaction = c.transaction()?;
+        transaction.execute("INSERT INTO t (v) VALUES (1)", [])?;
+        interrupted();
+        transaction.execute("INSERT INTO t (v) VALUES (2)", [])?;
+        transaction.commit()
+    });
+    let ended = ended.await;
+    assert!(matches!(ended, Err(SqliteError::Interrupted)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_interrupted_call_that_repeats_a_short_prepared_statement_ends_soon() {
+    let fixture = Fixture::new().await;
+    let ended = interrupted_between_statements(&fixture, |c, interrupted| {
+        let mut query = c.prepare("SELECT count(*) FROM t")?;
+        interrupted();
+        for _ in 0..1_000 {
+            query.query_row([], |row| row.get::<_, i64>(0))?;
+        }
+        Ok(())
+    });
+    let ended = ended.await;
+    assert!(matches!(ended, Err(SqliteError::Interrupted)), "{ended:?}");
+}
+
 #[tokio::test]
 async fn a_connection_dropped_in_mid_call_is_closed_when_the_call_has_ended() {
     struct Tell(mpsc::Sender<&'static str>);
@@ -242,6 +301,62 @@ async fn a_connection_dropped_in_mid_call_is_closed_when_the_call_has_ended() {
 
     assert_eq!(told.recv(), Ok("ended"));
     assert_eq!(told.recv(), Ok("closed"));
+}
+
+/// Says when it is dropped, and keeps whoever drops it until it is told to go on.
+struct Blocks(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+        let _ = self.1.recv();
+    }
+}
+
+/// Registers something that makes the closing of the handle slow.
+async fn closes_slowly(conn: &mut SqliteConnection) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, told) = mpsc::channel();
+    let blocks = std::sync::Mutex::new(Blocks(begun, told));
+    conn.interact(move |c| {
+        c.create_collation("slow", move |a, b| {
+            let _ = &blocks;
+            a.cmp(b)
+        })
+    })
+    .await
+    .unwrap();
+    (has_begun, go_on)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn giving_up_on_a_slow_close_does_not_block_the_runtime() {
+    let manager = SqliteManager::new(SqliteConfig::memory());
+    let mut conn = manager.connect().await.unwrap();
+    let (begun, go_on) = closes_slowly(&mut conn).await;
+    let mut close = Box::pin(async move { manager.close(conn).await });
+    pending(&mut close).await;
+    begun.recv().unwrap();
+    soon(tokio::spawn(async move { drop(close) }))
+        .await
+        .unwrap();
+    drop(go_on);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn interrupting_a_connection_that_closes_slowly_does_not_block_the_runtime() {
+    let manager = SqliteManager::new(SqliteConfig::memory());
+    let mut conn = manager.connect().await.unwrap();
+    let (begun, go_on) = closes_slowly(&mut conn).await;
+    let interrupter = manager.interrupter(&conn).unwrap();
+    let busy = left_behind(&mut conn).await;
+    drop(conn);
+    drop(busy);
+    begun.recv().unwrap();
+    let interrupt =
+        tokio::spawn(async move { pending(&mut Box::pin(interrupter.interrupt())).await });
+    soon(interrupt).await.unwrap();
+    drop(go_on);
 }
 
 #[tokio::test]
@@ -324,10 +439,53 @@ async fn the_wait_for_a_call_that_goes_on_is_part_of_the_next_ones_time() {
 }
 
 #[tokio::test]
-async fn busy_workers_are_no_reason_to_think_a_connection_dead() {
+async fn a_call_dropped_before_it_began_gives_its_connection_back_though_all_workers_are_busy() {
     let manager = SqliteManager::new(SqliteConfig::memory().workers(1));
     let mut busy = manager.connect().await.unwrap();
     let mut idle = manager.connect().await.unwrap();
     let _blocked = left_behind(&mut busy).await;
-    soon(manager.validate(&mut idle)).await.unwrap();
+    let mut call = Box::pin(idle.interact(|_| Ok(())));
+    pending(&mut call).await;
+    assert_eq!(manager.worker_stats().queued, 1);
+    drop(call);
+    assert_eq!(manager.condition(&mut idle), Condition::Ready);
+    assert_eq!(manager.worker_stats().queued, 0);
+}
+
+#[tokio::test]
+async fn a_call_interrupted_before_it_began_says_so_though_all_workers_are_busy() {
+    let manager = SqliteManager::new(SqliteConfig::memory().workers(1));
+    let mut busy = manager.connect().await.unwrap();
+    let mut idle = manager.connect().await.unwrap();
+    let interrupter = manager.interrupter(&idle).unwrap();
+    let _blocked = left_behind(&mut busy).await;
+    let mut call = Box::pin(idle.interact(|_| Ok(())));
+    pending(&mut call).await;
+    soon(interrupter.interrupt()).await;
+    let ended = soon(call).await;
+    assert!(matches!(ended, Err(SqliteError::Interrupted)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn busy_workers_are_no_reason_to_think_a_connection_dead() {
+    for query in ["SELECT 1", "PRAGMA schema_version"] {
+        let config = SqliteConfig::memory().workers(1).validation_query(query);
+        let manager = SqliteManager::new(config);
+        let mut busy = manager.connect().await.unwrap();
+        let mut idle = manager.connect().await.unwrap();
+        let _blocked = left_behind(&mut busy).await;
+        soon(manager.validate(&mut idle)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn connections_are_opened_reset_and_closed_though_all_workers_are_busy() {
+    let manager = SqliteManager::new(SqliteConfig::memory().workers(1));
+    let mut busy = manager.connect().await.unwrap();
+    let mut changed = manager.connect().await.unwrap();
+    batch(&mut changed, "CREATE TEMP TABLE x (a); BEGIN").await;
+    let _blocked = left_behind(&mut busy).await;
+    let opened = soon(manager.connect()).await.unwrap();
+    soon(manager.recycle(&mut changed)).await.unwrap();
+    soon(manager.close(opened)).await;
 }

@@ -1,8 +1,11 @@
 //! Locks: nobody who could end a wait ever stands behind those who wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pool_core::{Condition, Manager};
+use pool_sqlite::rusqlite::Connection;
 use pool_sqlite::{JournalMode, SqliteConfig, SqliteConnection, SqliteError, SqliteManager};
 use tokio::task::JoinSet;
 
@@ -10,12 +13,13 @@ use crate::{Fixture, PATIENCE, batch, number, pending, rows, soon, until};
 
 const WAITERS: usize = 24;
 
-/// Fewer threads than there are waiters: two to work, one spare, two for those who hold a lock.
+/// Fewer threads than there are waiters: two to work, one spare, one for upkeep, two for those who
+/// hold a lock.
 fn few_threads(config: SqliteConfig) -> SqliteConfig {
     config.workers(2).spare_workers(1).busy_timeout(PATIENCE)
 }
 
-const MOST_THREADS: usize = 2 + 1 + 2;
+const MOST_THREADS: usize = 2 + 1 + 1 + 2;
 
 /// Starts [`WAITERS`] connections that each want to write, and waits until as many as possible do.
 async fn start_waiters(manager: &SqliteManager, first: &'static str) -> JoinSet<()> {
@@ -64,6 +68,39 @@ async fn a_commit_never_queues_behind_those_who_wait_for_its_lock() {
     assert_eq!(rows(&mut holder).await, 1 + i64::try_from(WAITERS).unwrap());
     let stats = manager.worker_stats();
     assert!(stats.peak_threads <= MOST_THREADS, "{stats:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connect_that_waits_for_a_lock_does_not_take_the_lane_of_its_holder() {
+    let fixture = Fixture::new().await;
+    let writes = Arc::new(AtomicBool::new(false));
+    let manager = fixture.manager(|config| {
+        let writes = Arc::clone(&writes);
+        let hook = move |c: &mut Connection| {
+            if writes.load(Ordering::SeqCst) {
+                c.execute_batch("INSERT INTO t (v) VALUES (2)")?;
+            }
+            Ok(())
+        };
+        few_threads(config)
+            .workers(1)
+            .spare_workers(0)
+            .on_connect(hook)
+    });
+    let mut holder = manager.connect().await.unwrap();
+    batch(&mut holder, "BEGIN IMMEDIATE; INSERT INTO t (v) VALUES (1)").await;
+    writes.store(true, Ordering::SeqCst);
+    let mut connects = JoinSet::new();
+    for _ in 0..WAITERS {
+        let manager = manager.clone();
+        connects.spawn(async move { drop(manager.connect().await.unwrap()) });
+    }
+    until(|| manager.worker_stats().waiting_for_lock >= 2).await;
+
+    soon(batch(&mut holder, "COMMIT")).await;
+    finish(connects).await;
+    let stats = manager.worker_stats();
+    assert!(stats.peak_threads <= 1 + 1 + 2, "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

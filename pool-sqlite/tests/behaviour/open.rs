@@ -146,6 +146,41 @@ async fn a_missing_file_is_an_error_unless_it_may_be_created() {
     assert!(path.exists());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_path_need_not_be_utf_8() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let name = std::ffi::OsString::from_vec(b"caf\xe9.db".to_vec());
+    let manager = SqliteManager::new(SqliteConfig::file(dir.path().join(&name)));
+    manager.close(manager.connect().await.unwrap()).await;
+    let files: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(files, [name]);
+}
+
+#[tokio::test]
+async fn a_path_that_sqlite_would_take_for_something_else_is_refused_with_the_rule() {
+    let fixture = Fixture::new().await;
+    let uri = format!("file:{}", fixture.dir.path().join("app.db").display());
+    for (path, rule) in [
+        ("", "must not be empty"),
+        (uri.as_str(), "must not begin with `file:`"),
+        ("app.db\0.bak", "must not hold a NUL"),
+    ] {
+        for mode in [OpenMode::ReadWrite, OpenMode::ReadOnly] {
+            let manager = SqliteManager::new(SqliteConfig::file(path).open_mode(mode));
+            let error = manager.connect().await.unwrap_err();
+            assert!(matches!(error, SqliteError::CannotOpen { .. }), "{error}");
+            let text = error.to_string();
+            assert!(text.contains(path) && text.contains(rule), "{text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_connect_that_fails_says_what_in_the_configuration_is_wrong() {
     let manager = SqliteManager::new(SqliteConfig::memory().init_sql("CREATE TABEL x (a)"));

@@ -199,3 +199,18 @@ async fn a_damaged_file_is_noticed_and_its_connection_not_reused() {
     assert!(used.is_err());
     assert_eq!(manager.condition(&mut conn), Condition::Broken);
 }
+
+#[tokio::test]
+async fn a_handle_that_was_exchanged_is_not_handed_on() {
+    let fixture = Fixture::new().await;
+    let manager = fixture.manager(|config| config);
+    let mut conn = manager.connect().await.unwrap();
+    conn.interact(|c| {
+        *c = rusqlite::Connection::open_in_memory()?;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    give_back(&manager, &mut conn).await;
+    assert_eq!(rows(&mut conn).await, 0);
+}
