@@ -1,10 +1,14 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Waker};
 
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{Error, Pool, PooledConnection, Stage, Validation};
+use pool_core::{
+    Condition, Error, Manager, Pool, PoolBuilder, PooledConnection, Stage, Validation,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{MS, SECOND, builder, open, settle};
@@ -214,4 +218,85 @@ async fn when_every_connection_fails_validation_the_caller_learns_it() {
     let outcome = pool.get().await;
     assert!(outcome.is_ok(), "a new connection needs no validation");
     assert_eq!(began.elapsed(), 5 * SECOND, "validate_timeout, once");
+}
+
+/// Its connections are dirty or not, and each step leaves them so.
+#[derive(Default)]
+struct Grubby {
+    connected: bool,
+    validated: bool,
+    /// `None` when recycling fails.
+    recycled: Option<bool>,
+    recyclings: AtomicUsize,
+}
+
+impl Manager for Grubby {
+    type Connection = bool;
+    type Error = std::fmt::Error;
+
+    async fn connect(&self) -> Result<bool, std::fmt::Error> {
+        Ok(self.connected)
+    }
+
+    async fn validate(&self, is_dirty: &mut bool) -> Result<(), std::fmt::Error> {
+        *is_dirty = self.validated;
+        Ok(())
+    }
+
+    async fn recycle(&self, is_dirty: &mut bool) -> Result<(), std::fmt::Error> {
+        self.recyclings.fetch_add(1, Relaxed);
+        *is_dirty = self.recycled.ok_or(std::fmt::Error)?;
+        Ok(())
+    }
+
+    fn condition(&self, is_dirty: &mut bool) -> Condition {
+        if *is_dirty {
+            Condition::NeedsRecycle
+        } else {
+            Condition::Ready
+        }
+    }
+}
+
+fn grubby(manager: Grubby) -> PoolBuilder<Grubby> {
+    let pool = Pool::builder(manager).min_size(0).max_size(3);
+    pool.validation(Validation::Always)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_validation_leaves_dirty_is_recycled_before_it_is_handed_out() {
+    let manager = Grubby {
+        validated: true,
+        recycled: Some(false),
+        ..Grubby::default()
+    };
+    let pool = grubby(manager).build().unwrap();
+    drop(pool.get().await.unwrap());
+    assert!(!*pool.get().await.unwrap());
+    assert_eq!(pool.manager().recyclings.load(Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_dirty_even_after_its_recycling_is_handed_out_as_it_is() {
+    let manager = Grubby {
+        connected: true,
+        recycled: Some(true),
+        ..Grubby::default()
+    };
+    let pool = grubby(manager).build().unwrap();
+    assert!(*pool.get().await.unwrap());
+    assert_eq!(pool.manager().recyclings.load(Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkout_tries_as_many_as_there_may_be_and_one_more() {
+    let manager = Grubby {
+        connected: true,
+        recycled: None,
+        ..Grubby::default()
+    };
+    let pool = grubby(manager).build().unwrap();
+    let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, Error::Recycle(_)), "{error}");
+    assert_eq!(pool.manager().recyclings.load(Relaxed), 4);
 }
