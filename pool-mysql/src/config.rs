@@ -78,6 +78,9 @@ pub struct MySqlConfig {
 /// | open transaction | rolled back | rolled back | rolled back | rolled back |
 /// | rows not read | read on for 250 ms, then closed | same | same | same |
 /// | statement under way (a dropped future) | killed and closed | same | same | same |
+/// | statement given up after a transaction or rows that were dropped | asked for 250 ms, then closed | same | same | same |
+/// | prepared `XA` transaction | closed: the server keeps it | same | same | same |
+/// | what `reset`, `change_user`, `set_infile_handler` did | set back | same | same | same |
 /// | `autocommit` | set back | set back | set back | set back |
 /// | session and user variables, `SET NAMES`, time zone | stay | stay | set back | as the SQL does |
 /// | temporary tables, `LOCK TABLES`, `GET_LOCK` | stay | stay | gone | as the SQL does |

@@ -7,14 +7,19 @@
 //!
 //! ```text
 //!   disconnected ──────────── broken: closed, and what runs on it is killed
+//!   in doubt ──────────────── asked a question of ours, and closed unless that is answered
 //!   rows wait to be read ──┐
 //!   in a transaction ──────┼─ COM_RESET_CONNECTION, or closed
 //!   no status known ───────── the server is asked (the last answer was an error, or no status)
 //!   none of these ─────────── as new
 //! ```
+//!
+//! In doubt is one whose driver had to clean up (rows nobody read, a transaction dropped) before it
+//! sent a user's command: it takes the end of the clean-up for the end of the command, and does not
+//! show that the command's future was dropped.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,7 +27,10 @@ use std::time::Duration;
 
 use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable;
-use mysql_async::{ChangeUserOpts, Conn, Connection, OkPacket, QueryResult, TextProtocol};
+use mysql_async::{
+    ChangeUserOpts, Conn, Connection, InfileData, OkPacket, QueryResult, Row, TextProtocol,
+    Transaction, TxOpts,
+};
 use pool_core::{Condition, Interrupter};
 use tokio::time::timeout;
 
@@ -61,8 +69,20 @@ pub struct MySqlConnection {
     autocommit: bool,
     /// Whether somebody could have used it since it was opened or recycled.
     used: bool,
+    unseen: Unseen,
     /// Whether a command of ours is under way, or was when its future was dropped.
     tended: bool,
+}
+
+/// What the user has done with the connection and the driver does not show.
+#[derive(Default)]
+struct Unseen {
+    /// A transaction of the driver's was begun, and may not have ended yet.
+    begun: bool,
+    /// An answer may be outstanding that the driver does not know of.
+    in_doubt: bool,
+    /// The session has other settings than it should, or the driver a file to load.
+    reset_is_wanted: bool,
 }
 
 /// What the driver knows of the session.
@@ -85,6 +105,7 @@ impl MySqlConnection {
             server,
             autocommit,
             used: false,
+            unseen: Unseen::default(),
             tended: false,
         })
     }
@@ -103,6 +124,54 @@ impl MySqlConnection {
             let (connector, server) = (Arc::clone(&connector), Arc::clone(&server));
             async move { connector.stop(id, &server, Stop::Statement).await }
         })
+    }
+
+    /// [`Conn::start_transaction`].
+    ///
+    /// # Errors
+    ///
+    /// As the driver's.
+    pub async fn start_transaction(
+        &mut self,
+        options: TxOpts,
+    ) -> mysql_async::Result<Transaction<'_>> {
+        self.note_use();
+        self.unseen.begun = true;
+        self.conn.start_transaction(options).await
+    }
+
+    /// [`Conn::reset`]: the session has the server's settings until the connection is returned, when
+    /// it gets the configured ones.
+    ///
+    /// # Errors
+    ///
+    /// As the driver's.
+    pub async fn reset(&mut self) -> mysql_async::Result<bool> {
+        self.note_use();
+        self.unseen.reset_is_wanted = true;
+        self.conn.reset().await
+    }
+
+    /// [`Conn::change_user`]: as [`reset`](Self::reset), and the connection of another account is
+    /// closed at its return.
+    ///
+    /// # Errors
+    ///
+    /// As the driver's.
+    pub async fn change_user(&mut self, options: ChangeUserOpts) -> mysql_async::Result<()> {
+        self.note_use();
+        self.unseen.reset_is_wanted = true;
+        self.conn.change_user(options).await
+    }
+
+    /// [`Conn::set_infile_handler`]; nobody else gets what the handler gives.
+    pub fn set_infile_handler<T>(&mut self, handler: T)
+    where
+        T: Future<Output = mysql_async::Result<InfileData>> + Send + Sync + 'static,
+    {
+        self.note_use();
+        self.unseen.reset_is_wanted = true;
+        self.conn.set_infile_handler(handler);
     }
 
     /// The driver's connection, of one that was detached from its pool.
@@ -128,7 +197,11 @@ impl MySqlConnection {
         if !self.used {
             return Condition::Ready;
         }
-        if self.connector.config.recycle == Recycle::Fast && self.standing() == Standing::Fresh {
+        if self.connector.config.recycle == Recycle::Fast
+            && !self.unseen.in_doubt
+            && !self.unseen.reset_is_wanted
+            && self.standing() == Standing::Fresh
+        {
             self.used = false;
             return Condition::Ready;
         }
@@ -144,14 +217,17 @@ impl MySqlConnection {
         self.tended = true;
         let connector = Arc::clone(&self.connector);
         let policy = &connector.config.recycle;
+        if self.unseen.in_doubt {
+            self.resolve_doubt().await?;
+        }
         match self.standing() {
-            _ if *policy == Recycle::Clean => self.reset().await?,
-            Standing::RowsPending | Standing::InTransaction => self.reset().await?,
+            _ if *policy == Recycle::Clean || self.unseen.reset_is_wanted => self.renew().await?,
+            Standing::RowsPending | Standing::InTransaction => self.renew().await?,
             Standing::Fresh if *policy != Recycle::Verified => {}
             _ => {
                 self.ask().await?;
                 if !self.is_as_opened() {
-                    self.reset().await?;
+                    self.renew().await?;
                 }
             }
         }
@@ -164,6 +240,7 @@ impl MySqlConnection {
             }
         }
         self.used = false;
+        self.unseen = Unseen::default();
         self.tended = false;
         Ok(())
     }
@@ -172,7 +249,8 @@ impl MySqlConnection {
     pub(crate) async fn close(mut self) {
         if self.conn.is_disconnected() {
             let config = &self.connector.config;
-            if !self.tended && config.kill_abandoned && self.is_under_way().await {
+            let is_theirs = !self.tended || self.unseen.in_doubt;
+            if is_theirs && config.kill_abandoned && self.is_under_way().await {
                 let id = self.conn.id();
                 self.connector
                     .stop(id, &self.server, Stop::Connection)
@@ -226,12 +304,48 @@ impl MySqlConnection {
         }
     }
 
-    async fn reset(&mut self) -> Result<(), MySqlError> {
+    /// Whoever is about to get the driver's connection can leave something behind.
+    fn note_use(&mut self) {
+        self.used = true;
+        let may_be_open = |status: StatusFlags| status.intersects(in_transaction());
+        self.unseen.begun &= status(&self.conn).is_none_or(may_be_open);
+        self.unseen.in_doubt |= self.unseen.begun || self.has_rows_pending();
+    }
+
+    /// Asks what nobody else asks: another answer is somebody else's.
+    async fn resolve_doubt(&mut self) -> Result<(), MySqlError> {
+        const QUESTION: &str = "SELECT 'the pool asks'";
         if self.has_rows_pending() {
-            match timeout(DRAIN_PATIENCE, self.ask()).await {
-                Ok(drained) => drained?,
-                Err(_) => return Err(MySqlError::dirty("too many rows were left unread")),
-            }
+            self.drain().await?;
+        }
+        let answer = self.conn.query_first::<Row, _>(QUESTION);
+        let own: Option<String> = match timeout(DRAIN_PATIENCE, answer).await {
+            Ok(Ok(Some(row))) => row.get_opt(0).and_then(Result::ok),
+            _ => None,
+        };
+        if own.as_deref() != Some("the pool asks") {
+            return Err(MySqlError::dirty("the last command was given up"));
+        }
+        self.unseen.in_doubt = false;
+        Ok(())
+    }
+
+    /// Reads on what nobody has read, the error of a later result included.
+    async fn drain(&mut self) -> Result<(), MySqlError> {
+        match timeout(DRAIN_PATIENCE, self.ask()).await {
+            Ok(drained) => drained,
+            Err(_) => Err(MySqlError::dirty("too many rows were left unread")),
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), MySqlError> {
+        if self.has_rows_pending() || status(&self.conn).is_none() {
+            self.drain().await?;
+        }
+        if status(&self.conn).is_some_and(|status| status.intersects(in_transaction())) {
+            // A reset on MariaDB leaves a prepared XA transaction half there, and says nothing: no
+            // statement can write from then on. This is refused, and the connection closed.
+            self.conn.query_drop("ROLLBACK").await?;
         }
         if !self.conn.reset().await? {
             // Before MySQL 5.7.3 and MariaDB 10.2.4.
@@ -280,7 +394,7 @@ impl Deref for MySqlConnection {
 
 impl DerefMut for MySqlConnection {
     fn deref_mut(&mut self) -> &mut Conn {
-        self.used = true;
+        self.note_use();
         &mut self.conn
     }
 }

@@ -65,13 +65,15 @@ const STATEMENT_CACHE: usize = 100;
 /// | a statement in flight, an unfinished `COPY` | ended, cancelled if need be | same | same | same |
 /// | a failed statement | one round trip | same | same | same |
 /// | a failed `COPY FROM` | closed: the driver may take later answers for its own | same | same | same |
+/// | rows that somebody keeps unread (`query_raw`) | closed: no later answer would be read | same | same | same |
+/// | `DISCARD ALL`, `DEALLOCATE ALL` by the user | closed, if the driver had looked up a type: it could look up no other | same | same | same |
 /// | an open or failed transaction | rolled back | same | same | same |
 /// | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, temporary tables | undone, when seen | same | undone | undone, when seen |
-/// | what functions do unseen (`set_config`, `pg_advisory_lock`) | stays, unless [`reset_on_return`](crate::PgConnection::reset_on_return) | same | undone | as the SQL does |
+/// | what functions do unseen (`set_config` of most settings, `pg_advisory_lock`) | stays, unless [`reset_on_return`](crate::PgConnection::reset_on_return) | same | undone | as the SQL does |
 /// | round trips when nothing was left | 0 | 1 | 1 | 1 |
 ///
-/// Undone are settings, listening, cursors, advisory locks, temporary tables, sequences' last values
-/// and cached plans: `DISCARD ALL` without `DEALLOCATE ALL`.
+/// Undone are settings, listening, cursors, advisory locks, temporary tables, sequences' last values,
+/// cached plans and what SQL has prepared: `DISCARD ALL` but for the driver's prepared statements.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Recycle {

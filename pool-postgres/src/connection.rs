@@ -56,6 +56,8 @@ impl PgConnection {
             Arc::clone(&session),
             Arc::clone(&messages),
         ));
+        // The login tells of each setting.
+        session.forget_changes();
         let fresh_at = session.requests();
         let statements = Statements::new(config.statement_cache, Arc::clone(&session));
         Ok(Self {
@@ -230,7 +232,10 @@ impl PgConnection {
             self.client.simple_query("ROLLBACK").await?;
         }
         if self.is_changed() || *recycle == Recycle::Clean {
-            self.client.simple_query(RESET).await?;
+            let prepared = deallocations(&self.client.simple_query(RESET).await?);
+            if !prepared.is_empty() {
+                self.client.simple_query(&prepared).await?;
+            }
             self.messages.unsubscribe();
             self.session.forget_changes();
             self.reset_is_wanted = false;
@@ -258,6 +263,9 @@ impl PgConnection {
         if timeout(GRACE, &mut answer).await.is_ok() {
             return true;
         }
+        if self.session.is_stalled() {
+            return false;
+        }
         let is_over = self.target.cancel(&self.client.cancel_token()).await;
         if is_over {
             let _cancelled = answer.await;
@@ -268,8 +276,8 @@ impl PgConnection {
     /// Says farewell to the server and waits until it is sent; what still runs is ended before.
     pub(crate) async fn close(self) {
         let _if_not_waited_for = AbortOnDrop(self.driver.abort_handle());
-        if self.session.is_busy() {
-            self.end_requests().await;
+        if self.session.is_busy() && !self.end_requests().await && self.session.is_stalled() {
+            return;
         }
         let Self { client, driver, .. } = self;
         drop(client);
@@ -300,7 +308,9 @@ async fn drive(
     loop {
         let message = poll_fn(|cx| {
             session.take_up();
-            connection.poll_message(cx)
+            let message = connection.poll_message(cx);
+            session.settle();
+            message
         });
         match message.await {
             Some(Ok(message)) => messages.take(message),
@@ -324,10 +334,22 @@ fn is_outdated(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| codes.contains(code))
 }
 
-/// `DISCARD ALL` without `DEALLOCATE ALL`: the driver still knows its prepared statements.
+/// `DISCARD ALL` without `DEALLOCATE ALL`: the driver still knows its prepared statements. Those that
+/// were prepared by SQL it does not know, and they are asked for.
 const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
                      SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; \
-                     DISCARD TEMP; DISCARD SEQUENCES";
+                     DISCARD TEMP; DISCARD SEQUENCES; \
+                     SELECT 'DEALLOCATE ' || pg_catalog.quote_ident(name) AS deallocate \
+                     FROM pg_catalog.pg_prepared_statements WHERE from_sql";
+
+/// The SQL that drops what [`RESET`] has found prepared.
+fn deallocations(answer: &[SimpleQueryMessage]) -> String {
+    let found = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get("deallocate").ok().flatten(),
+        _ => None,
+    });
+    found.collect::<Vec<_>>().join(";")
+}
 
 /// Ends the task when its end is not waited for any more.
 struct AbortOnDrop(AbortHandle);

@@ -37,10 +37,17 @@ pub(crate) struct Session {
     is_changed: AtomicBool,
     /// There was an error, and no statement was complete since.
     has_failed: AtomicBool,
-    /// The driver and the server may not agree on which answer belongs to which request.
+    /// The driver and the server may not agree on which answer belongs to which request, or on what
+    /// is prepared.
     is_out_of_step: AtomicBool,
     /// How often the server was told to forget all prepared statements.
     oblivions: AtomicU64,
+    /// The driver has prepared the statements by which it looks up types, and never prepares them
+    /// again.
+    looks_up_types: AtomicBool,
+    /// The last read gave something: the driver reads on as soon as it can.
+    has_more_to_read: AtomicBool,
+    is_stalled: AtomicBool,
 }
 
 impl Session {
@@ -50,9 +57,15 @@ impl Session {
         self.in_flight.load(SeqCst) > 0
             || self.was_lent.load(SeqCst)
             || self.has_failed.load(SeqCst)
+            || self.is_stalled()
     }
 
-    /// Whether an answer may reach the wrong request: never to be used again.
+    /// Whether the driver waits for somebody to take rows, and reads nothing for anybody until then.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Relaxed)
+    }
+
+    /// Whether the driver is wrong about the server: never to be used again.
     pub(crate) fn is_out_of_step(&self) -> bool {
         self.is_out_of_step.load(SeqCst)
     }
@@ -65,6 +78,12 @@ impl Session {
     /// The driver is about to take up all requests there are.
     pub(crate) fn take_up(&self) {
         self.was_lent.store(false, SeqCst);
+    }
+
+    /// The driver has done all it could.
+    pub(crate) fn settle(&self) {
+        let stalled = self.has_more_to_read.load(Relaxed);
+        self.is_stalled.store(stalled, Relaxed);
     }
 
     /// How many requests have been sent.
@@ -168,7 +187,7 @@ struct Frames {
     /// Bytes of the present message's body that are still to come.
     body: usize,
     /// The first bytes of the body, as many as are looked at.
-    start: [u8; 16],
+    start: [u8; 32],
     started: usize,
 }
 
@@ -229,6 +248,14 @@ fn changes_session(tag: &[u8]) -> bool {
     TAGS.iter().any(|known| tag.starts_with(known))
 }
 
+/// Whether a `Parse` with this body prepares the driver's statement for looking up types.
+fn looks_up_types(body: &[u8]) -> bool {
+    let mut name_and_sql = body.splitn(2, |byte| *byte == 0);
+    name_and_sql
+        .nth(1)
+        .is_some_and(|sql| sql.starts_with(b"SELECT t.typname, "))
+}
+
 /// Whether a command with this tag leaves the session without prepared statements.
 fn forgets_statements(tag: &[u8]) -> bool {
     [&b"DISCARD ALL\0"[..], b"DEALLOCATE ALL\0"].contains(&tag)
@@ -242,7 +269,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let has_more_to_read = &this.session.has_more_to_read;
+        has_more_to_read.store(read.is_ready(), Relaxed);
+        ready!(read)?;
         let Self {
             session,
             received,
@@ -263,6 +293,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 }
             }
             b'T' | b'D' => answer.rows = true,
+            // A setting that clients are told of has another value.
+            b'S' => session.is_changed.store(true, Relaxed),
             b'2' => answer.bound = true,
             b'G' => answer.copies = true,
             b'E' => {
@@ -280,6 +312,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 }
                 if forgets_statements(body) {
                     session.oblivions.fetch_add(1, Relaxed);
+                    if session.looks_up_types.load(Relaxed) {
+                        session.is_out_of_step.store(true, SeqCst);
+                    }
                 }
             }
             _ => {}
@@ -310,7 +345,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             answer,
             ..
         } = this;
-        sent.take(&bytes[..written], |kind, _| {
+        sent.take(&bytes[..written], |kind, body| {
             match kind {
                 b'S' if *closes => asked.push_back(Asked::Farewell),
                 // The login, too, ends with a `ReadyForQuery`.
@@ -321,6 +356,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
                 }
                 // The driver ends a `COPY` that never began with a `Sync` that has an answer of its own.
                 b'c' | b'f' if !answer.copies => session.is_out_of_step.store(true, SeqCst),
+                b'P' if looks_up_types(body) => session.looks_up_types.store(true, Relaxed),
                 _ => {}
             }
             *closes = kind == b'C';

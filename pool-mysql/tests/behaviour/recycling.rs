@@ -1,8 +1,12 @@
 //! What a returned connection is handed on as.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
-use pool_mysql::mysql_async::{Row, TxOpts};
+use pool_mysql::mysql_async::{ChangeUserOpts, Error, Row, TxOpts};
 use pool_mysql::{Flavour, MySqlConfig, MySqlConnection, MySqlManager, Recycle};
 use pool_servers::MySql;
 
@@ -357,4 +361,138 @@ async fn where_sessions_begin_without_autocommit_they_are_handed_on_without_it()
     run(&mut conn, "SET autocommit = 1").await;
     given_back(&manager, &mut conn).await;
     assert_eq!(one::<i64>(&mut conn, "SELECT @@autocommit").await, 0);
+}
+
+/// The driver's clean-up hides from it that the command after it was given up.
+#[tokio::test]
+async fn nobody_gets_the_answer_to_a_query_given_up_after_a_dropped_transaction_or_result() {
+    for leaves_rows in [false, true] {
+        let pool = pool_of_one(config()).await;
+        for polls in 1..20 {
+            let mut conn = soon(pool.get()).await.unwrap();
+            if leaves_rows {
+                drop(soon(conn.query_iter("SELECT 1; SELECT 2")).await.unwrap());
+            } else {
+                let begun = soon(conn.start_transaction(TxOpts::default()));
+                drop(begun.await.unwrap());
+            }
+            let ended = polled(conn.query_drop("SELECT 'given up'"), polls).await;
+            drop(conn);
+            let mut conn = soon(pool.get()).await.unwrap();
+            let answer = one::<String>(&mut conn, "SELECT 'mine'").await;
+            assert_eq!(answer, "mine", "after {polls} polls");
+            if ended {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_query_given_up_after_a_dropped_transaction_is_killed() {
+    const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE \
+                            '%sleep(57)' AND info NOT LIKE '%processlist%'";
+    let pool = pool_of_one(config()).await;
+    let mut conn = soon(pool.get()).await.unwrap();
+    drop(
+        soon(conn.start_transaction(TxOpts::default()))
+            .await
+            .unwrap(),
+    );
+    dropped_when(conn.query_drop("DO sleep(57)"), server(), SLEEPING, "1").await;
+    drop(conn);
+    let mut next = soon(pool.get()).await.unwrap();
+    assert_eq!(one::<i64>(&mut next, "SELECT 1").await, 1);
+    until(server(), SLEEPING, "0").await;
+}
+
+#[tokio::test]
+async fn a_transaction_dropped_before_other_queries_costs_no_connection() {
+    let (manager, mut conn) = connected(config()).await;
+    for _ in 0..3 {
+        drop(
+            soon(conn.start_transaction(TxOpts::default()))
+                .await
+                .unwrap(),
+        );
+        run(&mut conn, "SELECT 1").await;
+        given_back(&manager, &mut conn).await;
+        run(&mut conn, "SELECT 1").await;
+        assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    }
+}
+
+#[tokio::test]
+async fn an_error_nobody_read_costs_no_connection_where_each_is_reset() {
+    let (manager, mut conn) = connected(config().recycle(Recycle::Clean)).await;
+    let mut rows = soon(conn.query_iter("SELECT 1; SELECT * FROM absent"))
+        .await
+        .unwrap();
+    while let Ok(Some(_)) = soon(rows.next()).await {}
+    drop(rows);
+    given_back(&manager, &mut conn).await;
+    assert_eq!(one::<i64>(&mut conn, "SELECT 1").await, 1);
+}
+
+#[tokio::test]
+async fn a_distributed_transaction_left_prepared_is_nobody_elses() {
+    for recycle in [Recycle::Fast, Recycle::Clean] {
+        let pool = pool_of_one(config().recycle(recycle)).await;
+        let mut conn = soon(pool.get()).await.unwrap();
+        run(&mut conn, "CREATE TABLE IF NOT EXISTS prepared (n INT)").await;
+        run(
+            &mut conn,
+            "XA START 'x'; INSERT INTO prepared VALUES (1); XA END 'x'; XA PREPARE 'x'",
+        )
+        .await;
+        drop(conn);
+        let mut conn = soon(pool.get()).await.unwrap();
+        run(&mut conn, "INSERT INTO prepared VALUES (2)").await;
+        let committed = "SELECT count(*) FROM prepared WHERE n = 1";
+        assert_eq!(one::<i64>(&mut conn, committed).await, 0);
+        until(server(), "XA RECOVER", "1").await;
+        aside(server(), "XA ROLLBACK 'x'");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_its_user_has_reset_gets_its_settings_back() {
+    let (manager, mut conn) = connected(config().time_zone("+03:00")).await;
+    for changes_user in [false, true] {
+        if changes_user {
+            soon(conn.change_user(ChangeUserOpts::default()))
+                .await
+                .unwrap();
+        } else {
+            soon(conn.reset()).await.unwrap();
+        }
+        given_back(&manager, &mut conn).await;
+        let zone = one::<String>(&mut conn, "SELECT @@time_zone").await;
+        assert_eq!(zone, "+03:00");
+    }
+}
+
+#[tokio::test]
+async fn nobody_loads_the_file_of_another() {
+    let (manager, mut conn) = connected(config()).await;
+    conn.set_infile_handler(async { Err(Error::Other("somebody else's".into())) });
+    given_back(&manager, &mut conn).await;
+    run(&mut conn, "CREATE TEMPORARY TABLE loaded (s TEXT)").await;
+    let load = conn.query_drop("LOAD DATA LOCAL INFILE 'mine' INTO TABLE loaded");
+    let refused = soon(load).await.unwrap_err();
+    assert!(!matches!(refused, Error::Other(_)), "{refused}");
+}
+
+/// Polls `future` so many times, and drops it; whether it has ended.
+async fn polled(future: impl Future, polls: usize) -> bool {
+    let (mut future, mut left) = (pin!(future), polls);
+    poll_fn(|cx| {
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending if left == 0 => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }

@@ -183,6 +183,33 @@ async fn what_changes_the_session_is_seen_and_undone() {
 }
 
 #[tokio::test]
+async fn what_sql_has_prepared_is_undone_and_what_the_driver_has_is_kept() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    for _ in 0..2 {
+        let conn = soon(pool.get()).await.unwrap();
+        let prepare = "PREPARE \"a b\" AS SELECT 1; PREPARE c AS SELECT 2";
+        conn.batch_execute(prepare).await.unwrap();
+        conn.query_cached("SELECT 3", &[]).await.unwrap();
+        assert_eq!(conn.statements().len(), 1);
+    }
+    assert_eq!(pool.stats().connects, 1);
+}
+
+#[tokio::test]
+async fn a_setting_the_server_tells_of_is_undone_whoever_has_changed_it() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let conn = soon(pool.get()).await.unwrap();
+    let before = text(&conn, "SHOW timezone").await;
+    text(&conn, "SELECT set_config('timezone', 'Asia/Tokyo', false)").await;
+    drop(conn);
+    let conn = soon(pool.get()).await.unwrap();
+    assert_eq!(text(&conn, "SHOW timezone").await, before);
+    assert_eq!((pool.stats().connects, pool.stats().recycle.count), (1, 1));
+}
+
+#[tokio::test]
 async fn what_the_wire_does_not_show_is_undone_when_the_user_says_so_or_always() {
     let server = server().await;
     let settings = config(&server.url()).recycle(Recycle::Clean);
@@ -433,4 +460,26 @@ async fn a_busy_connection_to_a_server_that_hangs_leaves_no_task_behind() {
     let tasks = tokio::runtime::Handle::current().metrics();
     until(|| tasks.num_alive_tasks() == 0).await;
     server.resume().unwrap();
+}
+
+/// The driver gives rows on one by one, and reads no other answer before they are taken.
+#[tokio::test]
+async fn rows_that_somebody_keeps_unread_hold_up_nobody_else() {
+    let server = server().await;
+    for count in 30..=60 {
+        let pool = pool(&server, 2);
+        let conn = soon(pool.get()).await.unwrap();
+        let other = soon(pool.get()).await.unwrap();
+        let sql = format!("SELECT repeat('x', 500) FROM generate_series(1, {count})");
+        let none: [&str; 0] = [];
+        let kept = soon(conn.query_raw(&sql, none)).await.unwrap();
+        let idle = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%repeat%' AND state = 'idle' \
+                    AND query NOT LIKE '%activity%'";
+        until(|| !server.query(idle).unwrap().is_empty()).await;
+        text(&other, "SELECT 'the driver has read on'").await;
+        drop(conn);
+        let conn = soon(pool.get()).await.unwrap();
+        assert_eq!(soon(text(&conn, "SELECT 'x'")).await, "x", "{count} rows");
+        drop(kept);
+    }
 }

@@ -4,7 +4,7 @@ use pool_postgres::pool_core::Manager;
 use pool_postgres::tokio_postgres::error::SqlState;
 use pool_postgres::{PgConnection, PgManager};
 
-use crate::{config, server, soon};
+use crate::{config, pool, server, soon};
 
 async fn connected(url: &str) -> (PgManager, PgConnection) {
     let manager = PgManager::new(config(url));
@@ -122,5 +122,24 @@ async fn those_that_the_server_was_told_to_forget_are_forgotten() {
         soon(conn.batch_execute(forget)).await.unwrap();
         let statement = soon(conn.prepare_cached("SELECT 7")).await.unwrap();
         soon(conn.query_one(&statement, &[])).await.unwrap();
+    }
+}
+
+/// The driver prepares once what it looks types up with, and for good.
+#[tokio::test]
+async fn types_can_be_looked_up_though_somebody_had_all_statements_forgotten() {
+    let server = server().await;
+    for name in ["early", "late"] {
+        let create = format!("CREATE TYPE {name} AS ENUM ('a')");
+        server.query(&create).unwrap();
+    }
+    for forget in ["DISCARD ALL", "DEALLOCATE ALL"] {
+        let pool = pool(&server, 1);
+        let conn = soon(pool.get()).await.unwrap();
+        soon(conn.query("SELECT 'a'::early", &[])).await.unwrap();
+        soon(conn.batch_execute(forget)).await.unwrap();
+        drop(conn);
+        let conn = soon(pool.get()).await.unwrap();
+        soon(conn.query("SELECT 'a'::late", &[])).await.unwrap();
     }
 }
