@@ -1,7 +1,6 @@
 //! One pooled connection: the driver's client, the task that drives it, and what the wire says.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,21 +11,23 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Connection, Row, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
 use crate::config::{PgConfig, Recycle};
+use crate::driver::Driver;
 use crate::error::PgError;
 use crate::messages::{Messages, Notifications};
 use crate::statements::Statements;
-use crate::target::{Stream, Target};
+use crate::target::Target;
 use crate::tls::{self, Begun};
 use crate::wire::{Session, Watched};
 
 /// A connection to PostgreSQL; it dereferences to [`tokio_postgres::Client`].
 pub struct PgConnection {
     client: Client,
-    /// Drives the connection; ends after the client is dropped and its farewell is sent.
-    driver: JoinHandle<()>,
+    driver: Arc<Driver>,
+    /// Ends after the client is dropped and its farewell is sent.
+    task: JoinHandle<()>,
     session: Arc<Session>,
     messages: Arc<Messages>,
     target: Target,
@@ -51,11 +52,7 @@ impl PgConnection {
         let server_version = connection.parameter("server_version").unwrap_or_default();
         let server_version = server_version.into();
         let messages = Arc::new(Messages::new(config.on_notice.clone()));
-        let driver = tokio::spawn(drive(
-            connection,
-            Arc::clone(&session),
-            Arc::clone(&messages),
-        ));
+        let (driver, task) = Driver::start(connection, Arc::clone(&session), Arc::clone(&messages));
         // The login tells of each setting.
         session.forget_changes();
         let fresh_at = session.requests();
@@ -63,6 +60,7 @@ impl PgConnection {
         Ok(Self {
             client,
             driver,
+            task,
             session,
             messages,
             target: target.clone(),
@@ -182,16 +180,26 @@ impl PgConnection {
     }
 
     pub(crate) fn condition(&self, recycle: &Recycle) -> Condition {
+        // First, for it may find out more.
+        let is_busy = self.is_busy();
         if self.client.is_closed() || self.session.is_out_of_step() {
             Condition::Broken
-        } else if (*recycle != Recycle::Fast && !self.is_unused())
+        } else if is_busy
+            || (*recycle != Recycle::Fast && !self.is_unused())
             || self.is_changed()
-            || self.session.is_busy()
             || self.session.is_in_transaction()
         {
             Condition::NeedsRecycle
         } else {
             Condition::Ready
+        }
+    }
+
+    /// Whether a request is without its answer, or may be about to be sent.
+    fn is_busy(&self) -> bool {
+        self.session.is_busy() || {
+            self.driver.catch_up();
+            self.session.is_busy()
         }
     }
 
@@ -225,7 +233,7 @@ impl PgConnection {
 
     /// Brings the session back to a fresh state; the driver's prepared statements stay.
     pub(crate) async fn reset(&mut self, recycle: &Recycle) -> Result<(), PgError> {
-        if self.session.is_busy() && !self.end_requests().await {
+        if self.is_busy() && !self.end_requests().await {
             return Err(PgError::StillDirty);
         }
         if self.session.is_in_transaction() {
@@ -247,7 +255,7 @@ impl PgConnection {
         }
         self.fresh_at = self.session.requests();
         let session = &self.session;
-        if session.is_busy() || session.is_in_transaction() || session.is_out_of_step() {
+        if self.is_busy() || session.is_in_transaction() || session.is_out_of_step() {
             return Err(PgError::StillDirty);
         }
         // What the SQL of the user changed belongs to a fresh session.
@@ -275,13 +283,13 @@ impl PgConnection {
 
     /// Says farewell to the server and waits until it is sent; what still runs is ended before.
     pub(crate) async fn close(self) {
-        let _if_not_waited_for = AbortOnDrop(self.driver.abort_handle());
-        if self.session.is_busy() && !self.end_requests().await && self.session.is_stalled() {
+        let _if_not_waited_for = AbortOnDrop(self.task.abort_handle());
+        if self.is_busy() && !self.end_requests().await && self.session.is_stalled() {
             return;
         }
-        let Self { client, driver, .. } = self;
+        let Self { client, task, .. } = self;
         drop(client);
-        let _ended = driver.await;
+        let _ended = task.await;
     }
 
     pub(crate) fn interrupter(&self) -> Interrupter {
@@ -298,31 +306,6 @@ impl PgConnection {
 /// How long what was given up may go on by itself: a rollback or the end of a `COPY` is on its way, and
 /// a cancel request costs a connect.
 const GRACE: Duration = Duration::from_millis(20);
-
-/// Drives a connection to its end.
-async fn drive(
-    mut connection: Connection<Watched<Stream>, Watched<Stream>>,
-    session: Arc<Session>,
-    messages: Arc<Messages>,
-) {
-    loop {
-        let message = poll_fn(|cx| {
-            session.take_up();
-            let message = connection.poll_message(cx);
-            session.settle();
-            message
-        });
-        match message.await {
-            Some(Ok(message)) => messages.take(message),
-            Some(Err(error)) => {
-                tracing::debug!(%error, "connection to PostgreSQL ended");
-                break;
-            }
-            None => break,
-        }
-    }
-    messages.unsubscribe();
-}
 
 /// Whether a statement must be prepared anew: "cached plan must not change result type", or no such
 /// statement, after a `DEALLOCATE ALL`.
@@ -364,14 +347,12 @@ impl Deref for PgConnection {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        self.session.lend();
         &self.client
     }
 }
 
 impl DerefMut for PgConnection {
     fn deref_mut(&mut self) -> &mut Client {
-        self.session.lend();
         &mut self.client
     }
 }

@@ -109,6 +109,7 @@
 
 mod config;
 mod connection;
+mod driver;
 mod error;
 mod hosts;
 mod manager;

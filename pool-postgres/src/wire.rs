@@ -31,9 +31,8 @@ pub(crate) struct Session {
     /// Requests sent in all.
     requests: AtomicU64,
     in_transaction: AtomicBool,
-    /// The client was lent out since the driver last looked for requests: one may be on its way to
-    /// the driver, where nothing on the wire shows it yet.
-    was_lent: AtomicBool,
+    /// The server has not taken all that there was to send.
+    is_sending: AtomicBool,
     is_changed: AtomicBool,
     /// There was an error, and no statement was complete since.
     has_failed: AtomicBool,
@@ -55,7 +54,7 @@ impl Session {
     /// rest of a `COPY`.
     pub(crate) fn is_busy(&self) -> bool {
         self.in_flight.load(SeqCst) > 0
-            || self.was_lent.load(SeqCst)
+            || self.is_sending.load(SeqCst)
             || self.has_failed.load(SeqCst)
             || self.is_stalled()
     }
@@ -68,16 +67,6 @@ impl Session {
     /// Whether the driver is wrong about the server: never to be used again.
     pub(crate) fn is_out_of_step(&self) -> bool {
         self.is_out_of_step.load(SeqCst)
-    }
-
-    /// Somebody gets the client, and may send requests.
-    pub(crate) fn lend(&self) {
-        self.was_lent.store(true, SeqCst);
-    }
-
-    /// The driver is about to take up all requests there are.
-    pub(crate) fn take_up(&self) {
-        self.was_lent.store(false, SeqCst);
     }
 
     /// The driver has done all it could.
@@ -336,7 +325,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.session.is_sending.store(true, SeqCst);
         let written = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
+        this.session.is_sending.store(written < bytes.len(), SeqCst);
         let Self {
             session,
             sent,

@@ -3,6 +3,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::SinkExt;
+use pool_postgres::tokio_postgres::Client;
 use pool_postgres::{PgConnection, PgManager, Pool, PooledConnection, Recycle, tokio_postgres};
 use pool_servers::FaultProxy;
 
@@ -59,30 +60,59 @@ async fn a_query_that_was_given_up_is_cancelled_on_the_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_query_given_up_before_it_was_sent_does_not_reach_the_next_user() {
     let server = server().await;
-    let pool = pool(&server, 1);
-    let on_a_worker = tokio::spawn(async move {
-        let conn = pool.get().await.unwrap();
-        let next = tokio::spawn({
-            let pool = pool.clone();
-            async move {
-                let conn = pool.get().await.unwrap();
-                // A savepoint is an error outside of a transaction.
-                conn.batch_execute("SAVEPOINT s").await.is_err()
+    for uses_it_before in [false, true] {
+        let pool = pool(&server, 1);
+        let on_a_worker = tokio::spawn(async move {
+            let conn = pool.get().await.unwrap();
+            let next = tokio::spawn({
+                let pool = pool.clone();
+                async move { is_in_transaction(&pool.get().await.unwrap()).await }
+            });
+            until(|| pool.stats().waiting == 1).await;
+            {
+                let client: &Client = &conn;
+                if uses_it_before {
+                    client.query_one("SELECT 1", &[]).await.unwrap();
+                }
+                let mut begin = pin!(client.batch_execute("BEGIN"));
+                let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+                assert!(begin.as_mut().poll(&mut cx).is_pending());
             }
+            drop(conn);
+            next.await.unwrap()
         });
-        until(|| pool.stats().waiting == 1).await;
-        {
-            let mut begin = pin!(conn.batch_execute("BEGIN"));
-            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            assert!(begin.as_mut().poll(&mut cx).is_pending());
-        }
-        drop(conn);
-        next.await.unwrap()
-    });
-    assert!(
-        soon(on_a_worker).await.unwrap(),
-        "the next user is in somebody else's transaction"
-    );
+        assert!(
+            !soon(on_a_worker).await.unwrap(),
+            "the next user is in somebody else's transaction"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_query_given_up_while_it_was_sent_does_not_reach_the_next_user() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let conn = soon(pool.get()).await.unwrap();
+    let (_, backend) = backend_of(&conn).await;
+    server.hang_backend(backend).unwrap();
+    {
+        let sql = format!("BEGIN; -- {}", "x".repeat(20_000_000));
+        let mut begin = pin!(conn.batch_execute(&sql));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(begin.as_mut().poll(&mut cx).is_pending());
+    }
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    drop(conn);
+    let next = pool.get();
+    server.resume().unwrap();
+    assert!(!is_in_transaction(&soon(next).await.unwrap()).await);
+}
+
+/// A savepoint is an error outside of a transaction.
+async fn is_in_transaction(conn: &PgConnection) -> bool {
+    soon(conn.batch_execute("SAVEPOINT s")).await.is_ok()
 }
 
 #[tokio::test]

@@ -1,0 +1,125 @@
+//! Drives a connection: a task that runs when there is something to send or to read, and whoever wants
+//! to know what is outstanding.
+//!
+//! A request waits in the driver's queue until the task has run. Whoever looks at the session before
+//! that would take it for clean, and the next user would get what the last one has left; so who looks
+//! has all that is queued sent first.
+
+use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use tokio::task::{JoinHandle, unconstrained};
+use tokio_postgres::Connection;
+
+use crate::messages::Messages;
+use crate::target::Stream;
+use crate::wire::{Session, Watched};
+
+type Driven = Connection<Watched<Stream>, Watched<Stream>>;
+
+pub(crate) struct Driver {
+    /// `None` after its end.
+    connection: Mutex<Option<Driven>>,
+    session: Arc<Session>,
+    messages: Arc<Messages>,
+    /// Somebody has queued something, or the socket is ready, since the connection last ran.
+    is_called: AtomicBool,
+    task: OnceLock<Waker>,
+}
+
+impl Driver {
+    /// Begins to drive `connection`, in a task that ends with it.
+    pub(crate) fn start(
+        connection: Driven,
+        session: Arc<Session>,
+        messages: Arc<Messages>,
+    ) -> (Arc<Self>, JoinHandle<()>) {
+        let driver = Arc::new(Self {
+            connection: Mutex::new(Some(connection)),
+            session,
+            messages,
+            is_called: AtomicBool::new(true),
+            task: OnceLock::new(),
+        });
+        let task = tokio::spawn(Self::run(EndOnDrop(Arc::clone(&driver))));
+        (driver, task)
+    }
+
+    async fn run(driver: EndOnDrop) {
+        let EndOnDrop(driver) = &driver;
+        std::future::poll_fn(|cx| {
+            driver.task.get_or_init(|| cx.waker().clone());
+            driver.turn(&mut driver.connection())
+        })
+        .await;
+    }
+
+    /// Has everything sent that was queued before.
+    pub(crate) fn catch_up(self: &Arc<Self>) {
+        // Whoever drives it now may have looked into the queue before.
+        let mut connection = self.connection();
+        if !self.is_called.load(SeqCst) {
+            return;
+        }
+        // A budget that is used up would keep it from being sent.
+        let turn = unconstrained(std::future::poll_fn(|_| self.turn(&mut connection)));
+        let ended = pin!(turn).poll(&mut Context::from_waker(Waker::noop()));
+        if let (Poll::Ready(()), Some(task)) = (ended, self.task.get()) {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Lets the connection do what it can; ready after its end.
+    fn turn(self: &Arc<Self>, connection: &mut Option<Driven>) -> Poll<()> {
+        let waker = Waker::from(Arc::clone(self));
+        while let Some(driven) = connection {
+            self.is_called.store(false, SeqCst);
+            let message = driven.poll_message(&mut Context::from_waker(&waker));
+            self.session.settle();
+            match message {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(message))) => self.messages.take(message),
+                Poll::Ready(ended) => {
+                    if let Some(Err(error)) = ended {
+                        tracing::debug!(%error, "connection to PostgreSQL ended");
+                    }
+                    *connection = None;
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Option<Driven>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Driver {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_called.store(true, SeqCst);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// Ends the connection with the task that drives it, whatever ends that.
+struct EndOnDrop(Arc<Driver>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        let Self(driver) = self;
+        *driver.connection() = None;
+        driver.messages.unsubscribe();
+    }
+}
