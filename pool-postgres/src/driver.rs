@@ -6,7 +6,7 @@
 //! has all that is queued sent first.
 
 use std::pin::pin;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -25,8 +25,10 @@ pub(crate) struct Driver {
     connection: Mutex<Option<Driven>>,
     session: Arc<Session>,
     messages: Arc<Messages>,
-    /// Somebody has queued something, or the socket is ready, since the connection last ran.
-    is_called: AtomicBool,
+    /// How often somebody has queued something, or the socket became ready.
+    calls: AtomicU64,
+    /// How many calls there had been before the last time that the connection looked for what to do.
+    answered: AtomicU64,
     task: OnceLock<Waker>,
 }
 
@@ -41,7 +43,8 @@ impl Driver {
             connection: Mutex::new(Some(connection)),
             session,
             messages,
-            is_called: AtomicBool::new(true),
+            calls: AtomicU64::new(1),
+            answered: AtomicU64::new(0),
             task: OnceLock::new(),
         });
         let task = tokio::spawn(Self::run(EndOnDrop(Arc::clone(&driver))));
@@ -59,9 +62,11 @@ impl Driver {
 
     /// Has everything sent that was queued before.
     pub(crate) fn catch_up(self: &Arc<Self>) {
-        // Whoever drives it now may have looked into the queue before.
+        if self.is_idle() {
+            return;
+        }
         let mut connection = self.connection();
-        if !self.is_called.load(SeqCst) {
+        if self.is_idle() {
             return;
         }
         // A budget that is used up would keep it from being sent.
@@ -72,15 +77,24 @@ impl Driver {
         }
     }
 
+    /// Whether all that was queued before has been taken up. What is queued while the connection looks
+    /// is a call of its own, unless one before it is not answered yet.
+    fn is_idle(&self) -> bool {
+        self.answered.load(SeqCst) == self.calls.load(SeqCst)
+    }
+
     /// Lets the connection do what it can; ready after its end.
     fn turn(self: &Arc<Self>, connection: &mut Option<Driven>) -> Poll<()> {
         let waker = Waker::from(Arc::clone(self));
         while let Some(driven) = connection {
-            self.is_called.store(false, SeqCst);
+            let calls = self.calls.load(SeqCst);
             let message = driven.poll_message(&mut Context::from_waker(&waker));
             self.session.settle();
             match message {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.answered.store(calls, SeqCst);
+                    return Poll::Pending;
+                }
                 Poll::Ready(Some(Ok(message))) => self.messages.take(message),
                 Poll::Ready(ended) => {
                     if let Some(Err(error)) = ended {
@@ -106,7 +120,7 @@ impl Wake for Driver {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.is_called.store(true, SeqCst);
+        self.calls.fetch_add(1, SeqCst);
         if let Some(task) = self.task.get() {
             task.wake_by_ref();
         }
