@@ -49,9 +49,6 @@ fn is_not_understood(error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Server(_)) && cause_of(error) == Cause::Other
 }
 
-/// Version, identity, largest packet, longest silence.
-type Row = (String, Option<String>, usize, usize);
-
 impl ServerInfo {
     /// MariaDB or MySQL.
     pub fn flavour(&self) -> Flavour {
@@ -90,31 +87,43 @@ impl ServerInfo {
         conn: &mut Conn,
         set_up: Option<&str>,
     ) -> mysql_async::Result<Option<Answer>> {
-        let mut sql = "SELECT @@version, CONCAT(@@hostname, ':', @@port), @@max_allowed_packet, \
-                       @@wait_timeout"
+        // One column: what describes the others would take longer than what is in them.
+        let mut sql = "SELECT CONCAT_WS(' ', @@max_allowed_packet, @@wait_timeout, \
+                       IFNULL(@@hostname, ''), @@port, @@version)"
             .to_owned();
         if let Some(set_up) = set_up {
             sql.push(';');
             sql.push_str(set_up);
         }
         let mut answer = conn.query_iter(sql).await?;
-        let rows = answer.try_collect::<Row>().await?;
+        let rows = answer.try_collect::<String>().await?;
         let done = answer.drop_result().await;
         let row = rows.into_iter().next().and_then(Result::ok);
-        Ok(row.map(
-            |(version, identity, max_allowed_packet, wait_timeout)| Answer {
-                server: Self {
-                    flavour: Flavour::of(&version),
-                    version,
-                    identity: identity.unwrap_or_default(),
-                },
-                limits: Some(Limits {
-                    max_allowed_packet,
-                    wait_timeout,
-                }),
-                set_up: set_up.map(|_| done),
-            },
-        ))
+        let told = row.as_deref().and_then(Self::read);
+        Ok(told.map(|(server, limits)| Answer {
+            server,
+            limits: Some(limits),
+            set_up: set_up.map(|_| done),
+        }))
+    }
+
+    /// Largest packet, longest silence, host, port, version.
+    fn read(row: &str) -> Option<(Self, Limits)> {
+        let mut fields = row.splitn(5, ' ');
+        let mut field = || fields.next();
+        let limits = Limits {
+            max_allowed_packet: field()?.parse().ok()?,
+            wait_timeout: field()?.parse().ok()?,
+        };
+        let identity = format!("{}:{}", field()?, field()?);
+        let version = field()?.to_owned();
+        let flavour = Flavour::of(&version);
+        let server = Self {
+            flavour,
+            version,
+            identity,
+        };
+        Some((server, limits))
     }
 
     /// What the greeting said. MySQL counts 5, 8, 9; MariaDB went from 5 to 10.

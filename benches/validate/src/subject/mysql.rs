@@ -21,7 +21,8 @@ pub(crate) struct MySql {
 impl MySql {
     pub(crate) fn prepare() -> Result<Self, Failure> {
         let server = aside(|| Builder::new().for_connections(1_000).start())?;
-        let config = MySqlConfig::from_url(&server.url())?;
+        // The bare driver, beside which connections are opened, has no limit for a statement.
+        let config = MySqlConfig::from_url(&server.url())?.statement_timeout(None);
         Ok(Self { server, config })
     }
 }
