@@ -18,11 +18,17 @@ use crate::messages::Messages;
 use crate::target::Stream;
 use crate::wire::{Session, Watched};
 
-type Driven = Connection<Watched<Stream>, Watched<Stream>>;
+type PgStream = Connection<Watched<Stream>, Watched<Stream>>;
+
+/// A connection, and what wakes its driver.
+struct Driven {
+    connection: PgStream,
+    waker: Waker,
+}
 
 pub(crate) struct Driver {
     /// `None` after its end.
-    connection: Mutex<Option<Driven>>,
+    driven: Mutex<Option<Driven>>,
     session: Arc<Session>,
     messages: Arc<Messages>,
     /// How often somebody has queued something, or the socket became ready.
@@ -35,18 +41,20 @@ pub(crate) struct Driver {
 impl Driver {
     /// Begins to drive `connection`, in a task that ends with it.
     pub(crate) fn start(
-        connection: Driven,
+        connection: PgStream,
         session: Arc<Session>,
         messages: Arc<Messages>,
     ) -> (Arc<Self>, JoinHandle<()>) {
         let driver = Arc::new(Self {
-            connection: Mutex::new(Some(connection)),
+            driven: Mutex::default(),
             session,
             messages,
             calls: AtomicU64::new(1),
             answered: AtomicU64::new(0),
             task: OnceLock::new(),
         });
+        let waker = Waker::from(Arc::clone(&driver));
+        *driver.driven() = Some(Driven { connection, waker });
         let task = tokio::spawn(Self::run(EndOnDrop(Arc::clone(&driver))));
         (driver, task)
     }
@@ -55,22 +63,22 @@ impl Driver {
         let EndOnDrop(driver) = &driver;
         std::future::poll_fn(|cx| {
             driver.task.get_or_init(|| cx.waker().clone());
-            driver.turn(&mut driver.connection())
+            driver.turn(&mut driver.driven())
         })
         .await;
     }
 
     /// Has everything sent that was queued before.
-    pub(crate) fn catch_up(self: &Arc<Self>) {
+    pub(crate) fn catch_up(&self) {
         if self.is_idle() {
             return;
         }
-        let mut connection = self.connection();
+        let mut driven = self.driven();
         if self.is_idle() {
             return;
         }
         // A budget that is used up would keep it from being sent.
-        let turn = unconstrained(std::future::poll_fn(|_| self.turn(&mut connection)));
+        let turn = unconstrained(std::future::poll_fn(|_| self.turn(&mut driven)));
         let ended = pin!(turn).poll(&mut Context::from_waker(Waker::noop()));
         if let (Poll::Ready(()), Some(task)) = (ended, self.task.get()) {
             task.wake_by_ref();
@@ -84,11 +92,10 @@ impl Driver {
     }
 
     /// Lets the connection do what it can; ready after its end.
-    fn turn(self: &Arc<Self>, connection: &mut Option<Driven>) -> Poll<()> {
-        let waker = Waker::from(Arc::clone(self));
-        while let Some(driven) = connection {
+    fn turn(&self, driven: &mut Option<Driven>) -> Poll<()> {
+        while let Some(Driven { connection, waker }) = driven {
             let calls = self.calls.load(SeqCst);
-            let message = driven.poll_message(&mut Context::from_waker(&waker));
+            let message = connection.poll_message(&mut Context::from_waker(waker));
             self.session.settle();
             match message {
                 Poll::Pending => {
@@ -100,17 +107,15 @@ impl Driver {
                     if let Some(Err(error)) = ended {
                         tracing::debug!(%error, "connection to PostgreSQL ended");
                     }
-                    *connection = None;
+                    *driven = None;
                 }
             }
         }
         Poll::Ready(())
     }
 
-    fn connection(&self) -> MutexGuard<'_, Option<Driven>> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn driven(&self) -> MutexGuard<'_, Option<Driven>> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,7 +138,7 @@ struct EndOnDrop(Arc<Driver>);
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         let Self(driver) = self;
-        *driver.connection() = None;
+        *driver.driven() = None;
         driver.messages.unsubscribe();
     }
 }
