@@ -59,16 +59,19 @@ fn main() -> ExitCode {
     if let [contest, contender, address] = &options.once[..] {
         return once(&contests, contest, contender, address);
     }
-    let chosen = |contest: &&Contest| {
-        options
-            .only
-            .as_ref()
-            .is_none_or(|only| contest.key.contains(only))
-    };
+    let only = options.only.unwrap_or_default();
+    let chosen: Vec<_> = contests.iter().filter(|c| c.key.contains(&only)).collect();
+    if chosen.is_empty() {
+        let known: Vec<_> = contests.iter().map(|contest| contest.key).collect();
+        let known = known.join(", ");
+        eprintln!("error: --only ({only}) must be part of one of these names: {known}");
+        eprintln!("those of real databases need `cargo peers --features databases`");
+        return ExitCode::from(2);
+    }
     let mut text = introduction(options.rounds);
     println!("{text}");
     let mut rows = Vec::new();
-    for contest in contests.iter().filter(chosen) {
+    for contest in chosen {
         let stage = match (contest.set_up)() {
             Ok(stage) => stage,
             Err(error) => {
