@@ -209,7 +209,8 @@ impl Flavour {
     }
 
     fn make_data(&self, folder: &Folder, data: &Path, as_root: bool) -> Result<(), ServerError> {
-        fs::create_dir(folder.path().join("tmp")).map_err(ServerError::system(
+        let temporary = folder.path().join("tmp");
+        fs::create_dir(&temporary).map_err(ServerError::system(
             "cannot make a folder for temporary tables",
         ))?;
         let (program, mut arguments): (&Path, Vec<OsString>) = match self {
@@ -251,10 +252,16 @@ impl Flavour {
         if template.copy_to(data) {
             return Ok(());
         }
-        let mut place = OsString::from("--datadir=");
-        place.push(data);
+        // A server that starts removes what it takes for the temporary tables of its last run: in a
+        // folder that others use, those of theirs.
+        let places = [("--datadir=", data), ("--tmpdir=", &temporary)].map(|(option, path)| {
+            let mut argument = OsString::from(option);
+            argument.push(path);
+            argument
+        });
+        folder.give()?;
         folder.run("MySQL", program, |command| {
-            command.args(&arguments).arg(&place)
+            command.args(&arguments).args(places)
         })?;
         template.keep(data);
         Ok(())
