@@ -92,14 +92,9 @@ impl Connector {
     pub(crate) async fn stop(&self, id: u32, server: &ServerInfo, what: Stop) {
         let stopped = timeout(STOP_PATIENCE, async {
             let _turn = self.stopping.acquire().await;
-            let (
-                mut conn,
-                Answer {
-                    server: reached, ..
-                },
-            ) = self.open(None).await?;
+            let (mut conn, answer) = self.open(None).await?;
             // Behind one address may be several servers, each with a connection of this number.
-            let result = if reached == *server {
+            let result = if answer.server == *server {
                 let sql = match what {
                     Stop::Statement => format!("KILL QUERY {id}"),
                     Stop::Connection => format!("KILL {id}"),

@@ -309,8 +309,8 @@ impl SqliteConnection {
         W: FnOnce(&mut Loan) -> Result<T, SqliteError> + Send + 'static,
     {
         let class = match &*self.slot.place() {
-            Place::Home(session) if session.holds_lock() => Class::Holder,
-            _ => class,
+            Place::Home(session) => session.next_task(class),
+            Place::Away { .. } | Place::Gone => class,
         };
         let (answer, answered) = oneshot::channel();
         let busy_timeout = self.database.config.busy_timeout;
@@ -422,11 +422,7 @@ impl Drop for SqliteConnection {
         if let Some(session) = self.slot.abandon() {
             // Closing may write a checkpoint: not on the caller's thread. If no thread is to be
             // had, `submit` drops the task, and with it the session, right here.
-            let class = if session.holds_lock() {
-                Class::Holder
-            } else {
-                Class::Upkeep
-            };
+            let class = session.next_task(Class::Upkeep);
             let task = Box::new(move |_| {
                 drop(session);
                 Released::Yes

@@ -20,7 +20,7 @@ use crate::config::{JournalMode, OpenMode, Reset, SqliteConfig, Synchronous};
 use crate::error::SqliteError;
 use crate::lock_wait;
 use crate::watch::watch;
-use crate::workers::Released;
+use crate::workers::{Class, Released};
 
 /// After how many steps of SQLite's machine a prepared statement looks whether its call is cancelled.
 /// The steps of all its runs are one count. A scan of 1,000 rows costs 4 % more with 8, and nothing
@@ -117,9 +117,13 @@ impl Session {
         SqliteError::from(error)
     }
 
-    /// Whether a call may be waited for by other connections.
-    pub(crate) fn holds_lock(&self) -> bool {
-        self.holds_lock
+    /// Whose its next task is, which would be of `class` if no other connection could wait for it.
+    pub(crate) fn next_task(&self, class: Class) -> Class {
+        if self.holds_lock {
+            Class::Holder
+        } else {
+            class
+        }
     }
 
     pub(crate) fn is_suspect(&self) -> bool {

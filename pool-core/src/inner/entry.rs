@@ -120,22 +120,16 @@ impl<M: Manager> Drop for Slot<M> {
         if !self.accounted {
             self.inner.counters.closed(CloseReason::Abandoned);
         }
-        let was_counted = self.inner.forget(&self.record);
-        if was_counted {
-            self.inner.open.fetch_sub(1, Relaxed);
-        } else if !self.announced {
-            return;
-        }
-        let announced = self.announced;
-        let change = |capacity: &mut Capacity| {
-            if was_counted {
-                capacity.gone(announced);
-            } else {
-                // Its slot was reclaimed just when the exchange refused to take it back.
-                capacity.not_closing();
+        let exchange = &self.inner.exchange;
+        let ((), connects) = match (self.inner.forget(&self.record), self.announced) {
+            (true, announced) => {
+                self.inner.open.fetch_sub(1, Relaxed);
+                exchange.with_capacity(|c| c.gone(announced))
             }
+            // Its slot was reclaimed just when the exchange refused to take it back.
+            (false, true) => exchange.with_capacity(Capacity::not_closing),
+            (false, false) => return,
         };
-        let ((), connects) = self.inner.exchange.with_capacity(change);
         self.inner.begin_connects(connects);
         self.inner.tell_the_hopeless();
     }

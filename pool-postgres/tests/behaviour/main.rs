@@ -5,6 +5,7 @@
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod binding;
 mod conformance;
+mod copies;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod front;
 mod outages;

@@ -2,9 +2,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::SinkExt;
 use pool_postgres::tokio_postgres::Client;
-use pool_postgres::{PgConnection, PgManager, Pool, PooledConnection, Recycle, tokio_postgres};
+use pool_postgres::{PgConnection, PgManager, Pool, PooledConnection, Recycle};
 use pool_servers::FaultProxy;
 
 use crate::{config, pool, server, soon, text, until};
@@ -113,81 +112,6 @@ async fn a_query_given_up_while_it_was_sent_does_not_reach_the_next_user() {
 /// A savepoint is an error outside of a transaction.
 async fn is_in_transaction(conn: &PgConnection) -> bool {
     soon(conn.batch_execute("SAVEPOINT s")).await.is_ok()
-}
-
-#[tokio::test]
-async fn a_copy_left_unfinished_is_ended() {
-    let server = server().await;
-    server.query("CREATE TABLE t (v int)").unwrap();
-    let pool = pool(&server, 1);
-    let conn = pool.get().await.unwrap();
-    let sink = conn
-        .copy_in::<_, &'static [u8]>("COPY t FROM STDIN")
-        .await
-        .unwrap();
-    drop(sink);
-    drop(conn);
-    let conn = soon(pool.get()).await.unwrap();
-    assert_eq!(soon(text(&conn, "SELECT count(*)::text FROM t")).await, "0");
-}
-
-#[tokio::test]
-async fn a_copy_that_was_finished_is_nothing_left_behind() {
-    let server = server().await;
-    server.query("CREATE TABLE t (v int)").unwrap();
-    let pool = pool(&server, 1);
-    for _ in 0..10 {
-        let conn = soon(pool.get()).await.unwrap();
-        soon(copied(&conn, "COPY t FROM STDIN", b"1\n2\n"))
-            .await
-            .unwrap();
-        assert_eq!(soon(text(&conn, "SELECT 'x'")).await, "x");
-    }
-    let conn = soon(pool.get()).await.unwrap();
-    assert_eq!(text(&conn, "SELECT count(*)::text FROM t").await, "20");
-    assert_eq!((pool.stats().recycle.count, pool.stats().connects), (0, 1));
-}
-
-/// The driver counts the answers to a copy that fails wrongly: they would reach the next user.
-#[tokio::test]
-async fn nobody_gets_the_answers_to_a_copy_that_failed() {
-    let server = server().await;
-    // Rows that are refused, a failure before the first is read, and one before the copy begins.
-    let set_up = [
-        "CREATE TABLE t (v int)",
-        "CREATE TABLE early (v int)",
-        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS \
-         $$ BEGIN RAISE EXCEPTION 'no'; END $$",
-        "CREATE TRIGGER no BEFORE INSERT ON early EXECUTE FUNCTION no()",
-    ];
-    for sql in set_up {
-        server.query(sql).unwrap();
-    }
-    let pool = pool(&server, 1);
-    let copies = [
-        "COPY t FROM STDIN",
-        "COPY early FROM STDIN",
-        "COPY missing FROM STDIN",
-    ];
-    for sql in copies.repeat(20) {
-        let conn = soon(pool.get()).await.unwrap();
-        soon(copied(&conn, sql, b"no number\n")).await.unwrap_err();
-        drop(conn);
-        let conn = soon(pool.get()).await.unwrap();
-        let messages = soon(conn.simple_query("SELECT 1")).await;
-        assert_eq!(messages.unwrap().len(), 3, "after {sql}");
-        assert_eq!(soon(text(&conn, "SELECT 'x'")).await, "x", "after {sql}");
-    }
-}
-
-async fn copied(
-    conn: &PgConnection,
-    sql: &str,
-    rows: &'static [u8],
-) -> Result<u64, tokio_postgres::Error> {
-    let mut sink = pin!(conn.copy_in(sql).await?);
-    sink.send(rows).await?;
-    sink.finish().await
 }
 
 #[tokio::test]
