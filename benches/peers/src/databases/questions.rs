@@ -8,7 +8,7 @@ use super::client::{Client, Failure};
 use crate::contest::{Metric, Values};
 use crate::scenarios::block_on;
 use crate::scenarios::contended::least_to_most;
-use crate::scenarios::waits::Waits;
+use crate::scenarios::waits::{Waits, per_second};
 
 pub(super) const METRICS: [Metric; 4] = [
     Metric::highest("questions_per_second", "1/s"),
@@ -30,11 +30,11 @@ pub(super) fn run<C: Client>(address: &str, tasks: usize) -> Values {
         crowd(&client, tasks, LENGTH).await
     });
     match asked {
-        Ok((times, elapsed, fairness)) => vec![
-            Some(times.per_second(elapsed)),
+        Ok((served, elapsed, times)) => vec![
+            Some(per_second(served.iter().sum(), elapsed)),
             times.permille(500),
             times.permille(990),
-            fairness,
+            least_to_most(&served),
         ],
         Err(failure) => {
             eprintln!("{}: {failure}", C::NAME);
@@ -43,12 +43,12 @@ pub(super) fn run<C: Client>(address: &str, tasks: usize) -> Values {
     }
 }
 
-/// What every question took, all of them together, and how evenly the tasks were served.
+/// How many questions each task asked, how long all took, and each one.
 async fn crowd<C: Client>(
     client: &C,
     tasks: usize,
     length: Duration,
-) -> Result<(Waits, Duration, Option<f64>), Failure> {
+) -> Result<(Vec<usize>, Duration, Waits), Failure> {
     let began = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..tasks {
@@ -60,7 +60,7 @@ async fn crowd<C: Client>(
         served.push(asked.len());
         times.extend(asked);
     }
-    Ok((Waits::new(times), began.elapsed(), least_to_most(&served)))
+    Ok((served, began.elapsed(), Waits::new(times)))
 }
 
 /// What each question of one task took.

@@ -1,6 +1,8 @@
-//! Ten thousand tasks, each of which has a few things to do and is done.
+//! Ten thousand tasks, each of which has a few things to do and is done. How long all take and how
+//! long each waits are measured one after the other, as with fewer tasks.
 
-use std::time::Instant;
+use std::future::Future;
+use std::time::{Duration, Instant};
 
 use tokio::task::{JoinSet, yield_now};
 
@@ -23,16 +25,12 @@ const CHECKOUTS: usize = 10;
 
 /// Every task checks out ten times, holds across a yield each time, and ends.
 pub(super) fn run<P: Peer>() -> Values {
-    let (waits, total) = block_on(async {
+    let (total, waits) = block_on(async {
         let pool = P::new(CONNECTIONS, Connects::default());
         warm(&pool, CONNECTIONS).await;
-        let began = Instant::now();
-        let mut tasks = JoinSet::new();
-        for _ in 0..TASKS {
-            tasks.spawn(errands(pool.clone()));
-        }
-        let waits = tasks.join_all().await.concat();
-        (Waits::new(waits), began.elapsed())
+        let (_, total) = all(|| errands(pool.clone())).await;
+        let (waits, _) = all(|| timed_errands(pool.clone())).await;
+        (total, Waits::new(waits.concat()))
     });
     vec![
         Some(total.as_secs_f64() * 1e3),
@@ -41,8 +39,30 @@ pub(super) fn run<P: Peer>() -> Values {
     ]
 }
 
+/// What all tasks give, and how long they took.
+async fn all<T, W>(work: impl Fn() -> W) -> (Vec<T>, Duration)
+where
+    T: Send + 'static,
+    W: Future<Output = T> + Send + 'static,
+{
+    let began = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..TASKS {
+        tasks.spawn(work());
+    }
+    (tasks.join_all().await, began.elapsed())
+}
+
+async fn errands<P: Peer>(pool: P) {
+    for _ in 0..CHECKOUTS {
+        let guard = pool.served().await;
+        yield_now().await;
+        drop(guard);
+    }
+}
+
 /// The waits of one task.
-async fn errands<P: Peer>(pool: P) -> Vec<u32> {
+async fn timed_errands<P: Peer>(pool: P) -> Vec<u32> {
     let mut waits = Vec::with_capacity(CHECKOUTS);
     for _ in 0..CHECKOUTS {
         let asked = Instant::now();

@@ -11,13 +11,6 @@ impl Waits {
         Self(nanoseconds)
     }
 
-    /// How many there were in a second of `elapsed`.
-    pub(crate) fn per_second(&self, elapsed: Duration) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
-        let count = self.0.len() as f64;
-        count / elapsed.as_secs_f64()
-    }
-
     /// In microseconds, what `permille` of the waits did not exceed; `None` where nobody was served.
     pub(crate) fn permille(&self, permille: usize) -> Option<f64> {
         let place = (self.0.len() * permille / 1_000).min(self.0.len().checked_sub(1)?);
@@ -28,6 +21,13 @@ impl Waits {
     pub(crate) fn nanoseconds(wait: Duration) -> u32 {
         u32::try_from(wait.as_nanos()).unwrap_or(u32::MAX)
     }
+}
+
+/// How many there were in a second of `elapsed`.
+pub(crate) fn per_second(count: usize, elapsed: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 checkouts")]
+    let count = count as f64;
+    count / elapsed.as_secs_f64()
 }
 
 #[cfg(test)]
