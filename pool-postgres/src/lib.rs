@@ -101,7 +101,8 @@
 //! | --- | --- | --- |
 //! | PostgreSQL 15 | by every test | `tokio-postgres` 0.7.18 |
 //! | PgBouncer 1.18, transaction mode | `pooler.rs` | |
-//! | 12 to 18 | not by us; the protocol (3.0) is the same | |
+//! | PostgreSQL 14, 16, 17, 18 | by every test, on demand (`scripts/test-postgres`) | |
+//! | 12, 13 | not by us; the protocol (3.0) is the same | |
 //!
 //! [`PgConnection::server_version`] tells which one answers.
 

@@ -42,7 +42,7 @@ async fn settings_of_the_session_apply_and_survive_a_reset() {
         assert_eq!(text(&conn, "SHOW search_path").await, "pg_catalog, public");
         assert_eq!(text(&conn, "SHOW timezone").await, "Asia/Tokyo");
         assert_eq!(text(&conn, "SHOW application_name").await, "pool-postgres");
-        conn.batch_execute("SET statement_timeout = 1; SET TimeZone = 'UTC'")
+        conn.batch_execute("SET statement_timeout = '1h'; SET TimeZone = 'UTC'")
             .await
             .unwrap();
     }
