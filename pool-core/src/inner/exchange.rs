@@ -457,9 +457,12 @@ impl<T: Member> Exchange<T> {
         self.is_paused().then_some(meanwhile)
     }
 
-    /// Whether no connection exists that could be returned to a waiter.
+    /// Whether no connection exists that could be returned to a waiter; of a pool that is closed, or
+    /// that fails checkouts for a pause, there is that to say instead.
     pub(crate) fn is_hopeless(&self) -> bool {
-        self.read_capacity(|c| c.available() == 0)
+        let line = self.lock();
+        let is_shut = line.closed || line.paused == Some(WhilePaused::Fail);
+        !is_shut && line.capacity.available() == 0
     }
 
     /// Dismisses everybody in the queue if no connection exists that could be returned to them.

@@ -145,3 +145,16 @@ async fn what_a_manager_owns_is_freed_with_the_pool() {
         mock.handles()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_pool_says_so_though_connects_fail() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Fail);
+    let pool = builder(&mock, 0, 1).build().unwrap();
+    let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
+    pool.close().await;
+    let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, Error::Closed), "{error}");
+    assert!(!error.is_transient(), "who tries again for ever never ends");
+}
