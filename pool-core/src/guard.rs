@@ -69,7 +69,7 @@ impl<M: Manager> PooledConnection<M> {
     }
 
     /// Says that this use takes for up to `time` from now, so that it is not taken for a leak
-    /// before: neither reported nor reclaimed.
+    /// before: neither reported nor reclaimed, and no reason for a degraded health.
     pub fn expect_to_hold_for(this: &Self, time: Duration) {
         let slot = &this.entry().slot;
         let now = slot.inner.dial.clock.exact();

@@ -9,7 +9,7 @@
 //! | connects fail, or the breaker is open | degraded |
 //! | checkouts wait while every connection is in use | degraded |
 //! | the queue does not drain ([`Shedding`](crate::Shedding)) | degraded |
-//! | a connection is held past `leak_threshold` | degraded |
+//! | a connection is held past `leak_threshold`, and longer than its holder has said | degraded |
 
 use std::fmt;
 use std::time::Duration;
@@ -100,7 +100,7 @@ pub(crate) struct Signs {
     /// Whether the last connect failed.
     pub(crate) is_failing: bool,
     pub(crate) last_connect_error: Option<ConnectFailure>,
-    /// Who has held a connection past the threshold.
+    /// Who has held a connection past the threshold, and longer than was said.
     pub(crate) overdue: Vec<Holder>,
 }
 

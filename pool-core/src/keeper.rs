@@ -54,10 +54,7 @@ struct Findings {
 
 impl Findings {
     fn look_at_holder(&mut self, record: &Arc<Record>, since: Nanos, limits: &Limits, now: Nanos) {
-        let allowed_until = record.allowed_until();
-        let leaked_at = since
-            .saturating_add(limits.leak_threshold)
-            .max(allowed_until);
+        let leaked_at = limits.leaked_at(record, since);
         if leaked_at > now {
             self.next = self.next.min(leaked_at);
         } else if !record.is_reported() {
@@ -65,7 +62,7 @@ impl Findings {
         }
         let reclaim_at = since
             .saturating_add(limits.reclaim_threshold)
-            .max(allowed_until);
+            .max(record.allowed_until());
         if reclaim_at > now {
             self.next = self.next.min(reclaim_at);
         } else {

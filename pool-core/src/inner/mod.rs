@@ -282,11 +282,23 @@ impl<M: Manager> Inner<M> {
 
     /// Who holds a connection now, the longest first.
     pub(crate) fn holders(&self) -> Vec<Holder> {
+        self.holders_of(self.dial.clock.exact(), |_| true)
+    }
+
+    /// Who holds a connection past `leak_threshold`, and longer than was said of it.
+    fn overdue(&self) -> Vec<Holder> {
         let now = self.dial.clock.exact();
+        self.holders_of(now, |record| {
+            self.limits.leaked_at(record, record.phase().1) <= now
+        })
+    }
+
+    fn holders_of(&self, now: Nanos, is_meant: impl Fn(&Record) -> bool) -> Vec<Holder> {
         let mut holders: Vec<_> = self
             .registry()
             .records()
             .iter()
+            .filter(|record| is_meant(record))
             .filter_map(|record| self.holder(record, now))
             .collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
@@ -309,9 +321,6 @@ impl<M: Manager> Inner<M> {
     }
 
     pub(crate) fn health(&self) -> Health {
-        let threshold = Duration::from_nanos(self.limits.leak_threshold);
-        let mut overdue = self.holders();
-        overdue.retain(|holder| holder.held_for >= threshold);
         health::judge(health::Signs {
             stats: self.stats(),
             is_closed: self.is_shut_down(),
@@ -319,7 +328,7 @@ impl<M: Manager> Inner<M> {
             breaker: self.connecting.breaker_state(),
             is_failing: self.connecting.is_failing(),
             last_connect_error: self.connecting.last_failure(self.dial.clock.exact()),
-            overdue,
+            overdue: self.overdue(),
         })
     }
 

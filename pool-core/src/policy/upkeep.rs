@@ -15,7 +15,7 @@ pub(crate) struct Limits {
     keepalive: Nanos,
     /// A connection idle for this long is validated before it is handed out.
     pub(crate) trusted_for: Nanos,
-    pub(crate) leak_threshold: Nanos,
+    leak_threshold: Nanos,
     pub(crate) reclaim_threshold: Nanos,
     /// One of so many uses is timed in any case.
     pub(crate) sampled_every: u32,
@@ -130,6 +130,13 @@ impl Limits {
             .filter(|at| *at > now)
             .min()
             .unwrap_or(NEVER)
+    }
+
+    /// When a connection that is held since `since` counts as leaked.
+    pub(crate) fn leaked_at(&self, record: &Record, since: Nanos) -> Nanos {
+        since
+            .saturating_add(self.leak_threshold)
+            .max(record.allowed_until())
     }
 
     /// From when on a connection needs a successor, if the pool cannot do without it.

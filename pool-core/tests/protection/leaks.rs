@@ -91,3 +91,14 @@ async fn a_reclaimed_connection_may_be_detached_or_invalidated_like_any_other() 
     let _both = (pool.get().await.unwrap(), pool.get().await.unwrap());
     assert_eq!(pool.stats().total, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_use_announced_as_long_makes_nobody_look_at_the_pool_until_it_is_longer() {
+    let pool = Pool::builder(MockManager::new()).build().unwrap();
+    let held = pool.get().await.unwrap();
+    PooledConnection::expect_to_hold_for(&held, 300 * SECOND);
+    sleep(299 * SECOND).await;
+    assert!(pool.health().reasons.is_empty(), "{}", pool.health());
+    sleep(2 * SECOND).await;
+    assert!(pool.health().to_string().contains("leaks.rs"));
+}
