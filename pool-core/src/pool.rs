@@ -216,8 +216,9 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Pauses the pool, for maintenance of its server: no checkout is served, no connect begins,
-    /// nothing idle is pinged or retired. Holders keep what they hold, and what they return is
-    /// kept.
+    /// nothing idle is pinged or retired by itself. Holders keep what they hold, and what they
+    /// return is kept. [`retire_all`](Self::retire_all), [`retain`](Self::retain) and
+    /// [`resize`](Self::resize) close what is idle as ever.
     ///
     /// Does nothing to a closed pool.
     pub fn pause(&self, meanwhile: WhilePaused) {

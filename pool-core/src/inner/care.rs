@@ -114,7 +114,7 @@ impl<M: Manager> Inner<M> {
         reason: CloseReason,
         condemned: impl FnMut(&mut Entry<M>) -> bool,
     ) {
-        let (condemned, spared) = self.exchange.shards.extract(condemned);
+        let (condemned, spared) = self.exchange.extract(condemned);
         for entry in spared {
             if let Err(refused) = Exchange::release(entry) {
                 Self::close_refused(refused);

@@ -442,6 +442,22 @@ impl<T: Member> Exchange<T> {
         )
     }
 
+    /// Takes out every idle item that `wanted` picks, what is kept for a pause included. The second
+    /// list is of others that are out too, and to be released.
+    pub(crate) fn extract(
+        &self,
+        mut wanted: impl FnMut(&mut T) -> bool,
+    ) -> (Vec<Box<T>>, Vec<Box<T>>) {
+        let kept = std::mem::take(&mut self.lock().kept);
+        let (mut picked, mut spared) = self.shards.extract(&mut wanted);
+        for mut item in kept.into_iter().filter_map(|ticket| ticket.leave()) {
+            let is_picked = wanted(&mut item);
+            let list = if is_picked { &mut picked } else { &mut spared };
+            list.push(item);
+        }
+        (picked, spared)
+    }
+
     pub(crate) fn is_paused(&self) -> bool {
         self.terms.is_paused.load(Relaxed)
     }

@@ -128,3 +128,18 @@ async fn a_paused_pool_that_is_dropped_leaves_nothing_behind() {
     drop(pool);
     mock.until(|mock| mock.open() == 0).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_during_a_pause_is_idle_to_those_who_close_what_is() {
+    let (mock, pool) = pool(3, 3).await;
+    pool.pause(WhilePaused::Wait);
+    pool.retain(|conn, _| conn.id() != 2);
+    assert_eq!((mock.open(), pool.stats().idle), (2, 2));
+    pool.resize(1, 1).unwrap();
+    assert_eq!((mock.open(), pool.stats().idle), (1, 1));
+    pool.retire_all();
+    assert_eq!((mock.open(), pool.stats().idle), (0, 0));
+    pool.resume();
+    mock.until(|mock| mock.open() == 1).await;
+    assert_eq!(mock.count(Step::Connect), 4);
+}

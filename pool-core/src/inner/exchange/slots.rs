@@ -25,6 +25,14 @@ impl<T: Member> Exchange<T> {
                 None => line.plugged = true,
             }
         }
+        while line.capacity.surplus() > 0 {
+            // What is kept for a pause is idle too.
+            let Some(kept) = line.kept.pop() else { break };
+            if let Some(item) = kept.leave() {
+                line.capacity.closing();
+                surplus.push(item);
+            }
+        }
         self.balance(&mut line);
         let waiting = line.queue.len();
         (surplus, line.capacity.plan(waiting))
