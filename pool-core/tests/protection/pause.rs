@@ -143,3 +143,16 @@ async fn what_is_kept_during_a_pause_is_idle_to_those_who_close_what_is() {
     mock.until(|mock| mock.open() == 1).await;
     assert_eq!(mock.count(Step::Connect), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_paused_a_pool_without_connections_says_that_it_is_paused_though_its_breaker_is_open()
+{
+    let (_, pool) = pool(0, 1).await;
+    pool.breaker().trip();
+    assert!(matches!(
+        pool.get().await.unwrap_err(),
+        Error::CircuitOpen { .. }
+    ));
+    pool.pause(WhilePaused::Fail);
+    assert!(matches!(pool.get().await.unwrap_err(), Error::Paused));
+}
