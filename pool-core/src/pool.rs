@@ -233,6 +233,7 @@ impl<M: Manager> Pool<M> {
         let (refused, connects) = inner.exchange.resume();
         tracing::info!(pool = %inner.name, "resumed");
         refused.into_iter().for_each(Inner::close_refused);
+        inner.note_active();
         inner.begin_connects(connects);
         inner.attend();
         inner.connecting.on_demand();

@@ -211,6 +211,10 @@ impl<M: Manager> Inner<M> {
     /// Keeps the peak of active connections true: called where it may have risen.
     #[cold]
     pub(crate) fn note_active(&self) {
+        if self.exchange.is_paused() {
+            // What is kept is idle, and nobody is served.
+            return;
+        }
         let open = self.open.load(Relaxed);
         self.counters
             .saw_active(open.saturating_sub(self.exchange.shards.count()));

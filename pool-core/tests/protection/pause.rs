@@ -156,3 +156,16 @@ async fn while_paused_a_pool_without_connections_says_that_it_is_paused_though_i
     pool.pause(WhilePaused::Fail);
     assert!(matches!(pool.get().await.unwrap_err(), Error::Paused));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_during_a_pause_is_not_active() {
+    let (_, pool) = pool(3, 3).await;
+    pool.pause(WhilePaused::Wait);
+    let waiters = [getter(&pool), getter(&pool)];
+    sleep(SECOND).await;
+    pool.resume();
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
+    assert_eq!(pool.stats().peak_active, 2);
+}
