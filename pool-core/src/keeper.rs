@@ -100,6 +100,8 @@ impl<M: Manager> Inner<M> {
         let now = self.dial.clock.exact();
         self.attend();
         self.host.call.notify_one();
+        // The keeper, which looks at each tick, may come too late for this one.
+        self.note_active();
         now
     }
 }

@@ -90,7 +90,8 @@ pub struct Stats {
     pub leaked: u64,
     /// Connections whose slots were taken back after `reclaim_threshold`.
     pub reclaimed: u64,
-    /// The most that were active at the same time.
+    /// The most that were active at the same time: looked at whenever somebody begins to wait, a
+    /// connection is opened, or the pool has been at rest, and else at each tick of its clock.
     pub peak_active: usize,
     /// The most that waited at the same time.
     pub peak_waiting: usize,

@@ -168,3 +168,11 @@ async fn the_last_seconds_are_told_to_whoever_asks_and_goes_on_asking() {
     sleep(300 * SECOND).await;
     assert_eq!(pool.windows().last_60s.over, Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_peak_knows_of_a_checkout_at_which_nobody_looked() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    drop(pool.get().await.unwrap());
+    assert_eq!(pool.stats().peak_active, 1);
+}
