@@ -307,10 +307,8 @@ impl<M: Manager> Keeper<M> {
         self.inner.host.spawn(async move {
             let pinged = Inner::tend(entry, Care::Validate).await;
             drop(under_way);
-            let Ok(entry) = pinged else { return };
-            entry.slot.record.enter(Phase::Idle, idle_since);
-            if let Err(refused) = Exchange::release_last(entry) {
-                Inner::close_refused(refused);
+            if let Ok(entry) = pinged {
+                Inner::release_pinged(entry, idle_since);
             }
         });
     }

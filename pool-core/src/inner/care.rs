@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::bounded::{Failure, bounded};
+use super::clock::Nanos;
 use super::entry::Entry;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Refused};
 use super::record::Phase;
 use crate::error::Stage;
 use crate::manager::Manager;
@@ -140,14 +141,28 @@ impl<M: Manager> Inner<M> {
     /// Makes an open connection available: to the first waiter, or idle; one that was retired
     /// while it was opened or tended is closed.
     pub(crate) fn release(entry: Box<Entry<M>>) {
+        let now = entry.slot.inner.dial.clock.exact();
+        Self::release_by(Exchange::release, entry, now);
+    }
+
+    /// [`release`](Self::release) of a connection that was only pinged: as idle as it was, and taken
+    /// last.
+    pub(crate) fn release_pinged(entry: Box<Entry<M>>, idle_since: Nanos) {
+        Self::release_by(Exchange::release_last, entry, idle_since);
+    }
+
+    fn release_by(
+        release: impl FnOnce(Box<Entry<M>>) -> Result<(), Refused<Entry<M>>>,
+        entry: Box<Entry<M>>,
+        idle_since: Nanos,
+    ) {
         let inner = &entry.slot.inner;
-        let now = inner.dial.clock.exact();
-        let generation = inner.dial.generation();
+        let (now, generation) = (inner.dial.clock.exact(), inner.dial.generation());
         if let Some(reason) = inner.limits.worn(&entry.slot.record, generation, now) {
             return Self::close_entry(entry, reason);
         }
-        entry.slot.record.enter(Phase::Idle, now);
-        if let Err(refused) = Exchange::release(entry) {
+        entry.slot.record.enter(Phase::Idle, idle_since);
+        if let Err(refused) = release(entry) {
             Self::close_refused(refused);
         }
     }

@@ -68,3 +68,16 @@ async fn a_validation_that_panics_costs_its_own_connection_only() {
     let stats = pool.stats();
     assert_eq!((stats.closed, stats.generation), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_pinged_meanwhile_is_replaced_when_it_has_answered() {
+    let mock = MockManager::new();
+    let pool = Pool::builder(mock.clone()).min_size(1).max_size(1);
+    let pool = pool.keepalive(10 * SECOND).connect().await.unwrap();
+    mock.always(Step::Validate, Act::SucceedAfter(SECOND));
+    mock.until(|mock| mock.running(Step::Validate) == 1).await;
+    pool.retire_all();
+    sleep(2 * SECOND).await;
+    assert_eq!(pool.stats().closed_by.generation, 1);
+    assert_eq!((mock.count(Step::Connect), mock.open()), (2, 1));
+}
