@@ -173,7 +173,7 @@ impl<M: Manager> PoolBuilder<M> {
     ///
     /// # Errors
     ///
-    /// The first thing that goes wrong: [`Error::Config`], [`Error::Connect`],
+    /// The first thing that goes wrong: [`Error::Config`], [`Error::Connect`], [`Error::Broken`],
     /// [`Error::Validate`], [`Error::Unanswered`] after `connect_timeout` or `validate_timeout`,
     /// [`Error::Panicked`] where the manager does. Connections already open are closed.
     ///
@@ -224,6 +224,7 @@ fn start_failure<M: Manager>(error: OpenError<M>) -> Error<M::Error> {
         Failure::Failed(error) => Error::Validate(error),
         Failure::TimedOut(limit) => Error::Unanswered { stage, limit },
         Failure::Panicked => Error::Panicked(stage),
+        Failure::Broken => Error::Broken,
         Failure::Closed => Error::Closed,
     }
 }

@@ -75,6 +75,9 @@ pub enum Error<E: StdError + 'static> {
     /// A connection could not be opened.
     #[error("cannot connect: {0}")]
     Connect(#[source] E),
+    /// A connection was broken as soon as it was open: [`Condition::Broken`](crate::Condition).
+    #[error("cannot connect: the connection was broken as soon as it was open")]
+    Broken,
     /// One connection after another failed validation, more than the pool can have.
     #[error("no connection passes validation: {0}")]
     Validate(#[source] E),

@@ -15,6 +15,8 @@ pub(crate) enum Failure<E> {
     TimedOut(Duration),
     /// It panicked.
     Panicked,
+    /// What it made was broken at once.
+    Broken,
     /// The pool was closed meanwhile.
     Closed,
 }
@@ -25,6 +27,7 @@ impl<E: std::fmt::Display> std::fmt::Display for Failure<E> {
             Self::Failed(error) => error.fmt(f),
             Self::TimedOut(limit) => write!(f, "no answer within {limit:.1?}"),
             Self::Panicked => f.write_str("the manager panicked"),
+            Self::Broken => f.write_str("the connection was broken as soon as it was open"),
             Self::Closed => f.write_str("the pool is closed"),
         }
     }

@@ -21,7 +21,7 @@ use super::clock::Nanos;
 use super::entry::{Entry, Slot};
 use super::exchange::Refusal;
 use super::record::Record;
-use crate::manager::Manager;
+use crate::manager::{Condition, Manager};
 use crate::policy::breaker::Attempt;
 use crate::stats::count;
 
@@ -186,7 +186,7 @@ impl<M: Manager> Inner<M> {
         let limit = inner.connect_limit(opening.begun_at);
         let connect = async { inner.manager.connect().await };
         let connected = tokio::select! {
-            connected = bounded(limit, connect) => connected,
+            connected = bounded(limit, connect) => connected.and_then(|conn| inner.unbroken(conn)),
             () = inner.shut_down() => Err(Failure::Closed),
         };
         let conn = match connected {
@@ -219,6 +219,18 @@ impl<M: Manager> Inner<M> {
         let connection = entry.slot.record.id;
         tracing::debug!(pool = %inner.name, connection, ?took, "connection opened");
         Ok(entry)
+    }
+
+    /// A new connection, unless it is known to be broken already: then its connect has failed. Were
+    /// it a success like others, nothing would pace those that follow.
+    fn unbroken(&self, mut conn: M::Connection) -> Result<M::Connection, Failure<M::Error>> {
+        match caught_now(|| self.manager.condition(&mut conn)) {
+            Some(Condition::Ready | Condition::NeedsRecycle) => Ok(conn),
+            Some(Condition::Broken) | None => {
+                let _its_end = caught_now(|| drop(conn));
+                Err(Failure::Broken)
+            }
+        }
     }
 
     /// How long a connect that begins now may take.

@@ -12,7 +12,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{Error, Manager, Pool, PooledConnection, Validation, WhilePaused};
+use pool_core::{Condition, Error, Manager, Pool, PooledConnection, Validation, WhilePaused};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
@@ -288,4 +288,41 @@ fn two_may_ask_for_the_last_seconds_at_the_same_moment() {
             }
         });
     }
+}
+
+/// Its connections are broken as soon as they are open.
+#[derive(Default)]
+struct Stillborn(AtomicUsize);
+
+impl Manager for Stillborn {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    async fn connect(&self) -> Result<(), std::io::Error> {
+        self.0.fetch_add(1, SeqCst);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(())
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    fn condition(&self, (): &mut ()) -> Condition {
+        Condition::Broken
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_broken_from_the_start_is_a_connect_that_failed() {
+    let pool = Pool::builder(Stillborn::default()).min_size(0);
+    let pool = pool.build().unwrap();
+    let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
+    assert!(error.to_string().contains("broken"), "{error}");
+    assert_eq!(pool.manager().0.load(SeqCst), 5);
+    let stats = pool.stats();
+    assert_eq!((stats.connects, stats.connect_failures), (0, 5));
+    let eager = Pool::builder(Stillborn::default()).connect().await;
+    assert!(eager.unwrap_err().to_string().contains("broken"));
 }
