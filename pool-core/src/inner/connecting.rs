@@ -51,9 +51,17 @@ struct State {
     random: Random,
     /// Why a connect last failed, and when.
     last_failure: Option<(Arc<str>, Nanos)>,
+    /// Whether none has succeeded since.
+    has_failed: bool,
 }
 
 impl State {
+    /// A connect has failed because of this.
+    fn note_error(&mut self, error: &Arc<str>, now: Nanos) {
+        self.last_failure = Some((Arc::clone(error), now));
+        self.has_failed = true;
+    }
+
     /// When the next attempt may begin, by what has failed before; `None` while none may.
     fn next_at(&self, somebody_waits: bool) -> Option<Nanos> {
         let by_backoff = self.backoff.next_at(somebody_waits);
@@ -82,6 +90,7 @@ impl Connecting {
                 breaker: Breaker::new(limits),
                 random: Random::new(),
                 last_failure: None,
+                has_failed: false,
             }),
             failing: AtomicBool::new(false),
             is_open: AtomicBool::new(false),
@@ -98,7 +107,7 @@ impl Connecting {
     pub(crate) fn last_error(&self) -> Option<Arc<str>> {
         let state = self.state();
         let last = state.last_failure.as_ref();
-        let last = last.filter(|_| self.is_failing());
+        let last = last.filter(|_| state.has_failed);
         last.map(|(error, _)| Arc::clone(error))
     }
 
@@ -233,6 +242,7 @@ impl<M: Manager> Inner<M> {
         let (failures, change) = {
             let mut state = self.connecting.state();
             let failures = state.backoff.failures();
+            state.has_failed = false;
             state.backoff.on_success();
             state.patience.on_success();
             state.recovery.on_success(now, self.exchange.limits().1);
@@ -262,17 +272,18 @@ impl<M: Manager> Inner<M> {
             Failure::Failed(error) => self.severity_of(error),
             _ => Severity::Transient,
         };
-        if severity == Severity::TooManyConnections && self.exchange.make_do() {
-            return self.make_do(failure);
-        }
         let now = self.dial.clock.exact();
         let error: Arc<str> = failure.told().into();
+        if severity == Severity::TooManyConnections && self.exchange.make_do() {
+            self.connecting.state().note_error(&error, now);
+            return self.make_do(&error);
+        }
         let (failures, retry_at, change) = {
             let mut state = self.connecting.state();
             state.backoff.on_failure(begun_at);
             state.patience.on_failure(now);
             state.recovery.on_failure(begun_at);
-            state.last_failure = Some((Arc::clone(&error), now));
+            state.note_error(&error, now);
             self.connecting.failing.store(true, Relaxed);
             self.exchange.connects_fail();
             let ((), change) = self.with_breaker(&mut state, |breaker| {
@@ -292,11 +303,11 @@ impl<M: Manager> Inner<M> {
     }
 
     /// The server has no room for more connections: for a while the pool wants none.
-    fn make_do(self: &Arc<Self>, failure: &Failure<M::Error>) {
+    fn make_do(self: &Arc<Self>, error: &str) {
         self.abandon_attempt();
         tracing::warn!(
             pool = %self.name,
-            error = %failure.told(),
+            %error,
             "the server takes no more connections: making do with those there are for 10 s"
         );
         let making_do = MakingDo(Arc::clone(self));

@@ -292,6 +292,35 @@ async fn a_pool_without_any_connection_does_not_make_do_with_none() {
     in_time.expect("served soon after there is room");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_vain_is_told_that_the_server_has_no_room() {
+    let pool = Pool::builder(Crowded::default())
+        .min_size(0)
+        .max_size(5)
+        .build()
+        .expect("valid");
+    let held = pool.get().await.expect("opened");
+    pool.manager().is_full.store(true, Relaxed);
+    let waited = pool.get_timeout(MS * 2_000).await.map(drop);
+    let told = waited.expect_err("there is no room").to_string();
+    assert!(
+        told.contains("last connect failed: too many connections"),
+        "{told}"
+    );
+    let failure = pool.health().last_connect_error.expect("one has failed");
+    assert_eq!(failure.error, "too many connections");
+    pool.manager().is_full.store(false, Relaxed);
+    let _other = pool.get().await.expect("there is room again");
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(pool.get().await.expect("there is room for all"));
+    }
+    let waited = pool.get_timeout(MS * 2_000).await.map(drop);
+    let told = waited.expect_err("all are held").to_string();
+    assert!(!told.contains("last connect failed"), "{told}");
+    drop(held);
+}
+
 #[test]
 fn a_pool_that_made_do_with_less_grows_again_though_its_runtime_has_ended() {
     let pool = Pool::builder(Crowded::default())
