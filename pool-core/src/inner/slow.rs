@@ -85,7 +85,13 @@ impl<M: Manager> Inner<M> {
             return None;
         }
         let held = self.held_by_this_task(self.dial.clock.exact())?;
-        Some(Error::Nested { held })
+        // Of a closed pool nobody waits for anything.
+        let is_closed = self.is_shut_down();
+        Some(if is_closed {
+            Error::Closed
+        } else {
+            Error::Nested { held }
+        })
     }
 
     /// A connection that the running task has checked out and that is still held.

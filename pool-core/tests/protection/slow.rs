@@ -118,3 +118,16 @@ async fn a_holder_shows_its_span_and_of_the_share_asked_for_its_backtrace() {
     let backtrace = holder.backtrace.unwrap().to_string();
     assert!(backtrace.contains("a_holder_shows_its_span"), "{backtrace}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_a_connection_of_a_closed_pool_is_told_that_it_is_closed() {
+    let pool = Pool::builder(MockManager::new()).min_size(0);
+    let pool = pool.nested_acquire(NestedAcquire::Fail).build().unwrap();
+    let asking = tokio::spawn(async move {
+        let _first = pool.get().await?;
+        pool.close_timeout(SECOND).await;
+        pool.get().await.map(drop)
+    });
+    let error = asking.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Closed), "{error}");
+}
