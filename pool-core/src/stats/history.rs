@@ -33,7 +33,8 @@ impl Sample {
     fn since(&self, earlier: &Self) -> Window {
         let acquired = self.acquired - earlier.acquired;
         Window {
-            over: Duration::from_nanos(self.at - earlier.at),
+            // Of a runtime whose clock was paused, it may be ahead of that of a thread outside.
+            over: Duration::from_nanos(self.at.saturating_sub(earlier.at)),
             acquired,
             released: self.released.saturating_sub(earlier.released),
             timed_out: self.timed_out - earlier.timed_out,

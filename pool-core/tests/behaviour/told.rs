@@ -176,3 +176,14 @@ async fn the_peak_knows_of_a_checkout_at_which_nobody_looked() {
     drop(pool.get().await.unwrap());
     assert_eq!(pool.stats().peak_active, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_last_seconds_are_told_to_a_thread_whose_clock_is_behind() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    sleep(30 * SECOND).await;
+    pool.windows();
+    // Outside the runtime the clock does not leap.
+    let windows = std::thread::spawn(move || pool.windows()).join().unwrap();
+    assert_eq!(windows.last_60s.over, Duration::ZERO);
+}
