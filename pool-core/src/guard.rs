@@ -56,7 +56,10 @@ impl<M: Manager> PooledConnection<M> {
     /// Takes the connection out of the pool for good; its slot is free at once.
     #[doc(alias("take", "hijack", "into_inner", "leak"))]
     pub fn detach(this: Self) -> M::Connection {
-        let Entry { conn, mut slot, .. } = *this.into_entry();
+        let mut entry = this.into_entry();
+        let now = entry.slot.inner.dial.clock.exact();
+        end_use(&mut entry, now);
+        let Entry { conn, mut slot, .. } = *entry;
         slot.accounted = true;
         count(&slot.inner.counters.detached);
         conn
@@ -65,7 +68,10 @@ impl<M: Manager> PooledConnection<M> {
     /// Gives the connection up as unusable: it is closed, and its slot used for a new one.
     #[doc(alias("discard", "evict", "poison"))]
     pub fn invalidate(this: Self) {
-        Inner::close_entry(this.into_entry(), CloseReason::Invalidated);
+        let mut entry = this.into_entry();
+        let now = entry.slot.inner.dial.clock.exact();
+        come_back(&mut entry, now);
+        Inner::close_entry(entry, CloseReason::Invalidated);
     }
 
     /// Says that this use takes for up to `time` from now, so that it is not taken for a leak
@@ -129,26 +135,44 @@ impl<M: Manager> Drop for PooledConnection<M> {
     }
 }
 
+/// A use ends: counts how long it took, if it is one of those that are timed or was long.
 #[inline]
-fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
+fn end_use<M: Manager>(entry: &mut Entry<M>, now: Nanos) -> Option<Duration> {
     let inner = &*entry.slot.inner;
-    let now = match inner.dial.clock.coarse() {
-        Some(now) => now,
-        None => inner.dial.clock.exact(),
-    };
     let since = entry.slot.record.phase().1;
-    if let Some(began) = entry.sample.end() {
+    let held = if let Some(began) = entry.sample.end() {
         let held = between(began, inner.dial.clock.exact());
         inner.counters.usage.record_n(held, entry.sample.weight());
-        inner.pace.note_use(held);
-        inner.note_return(&entry.slot.record, held);
+        held
     } else if now.saturating_sub(since) >= LONG {
         let held = between(since, now);
         inner.counters.usage.record(held);
-        inner.pace.note_use(held);
         entry.sample.count_alone();
-        inner.note_return(&entry.slot.record, held);
+        held
+    } else {
+        return None;
+    };
+    inner.pace.note_use(held);
+    Some(held)
+}
+
+/// A use ends, and the connection is the pool's again.
+#[inline]
+fn come_back<M: Manager>(entry: &mut Entry<M>, now: Nanos) {
+    if let Some(held) = end_use(entry, now) {
+        entry.slot.inner.note_return(&entry.slot.record, held);
     }
+}
+
+#[inline]
+fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
+    let clock = &entry.slot.inner.dial.clock;
+    let now = match clock.coarse() {
+        Some(now) => now,
+        None => clock.exact(),
+    };
+    come_back(&mut entry, now);
+    let inner = &*entry.slot.inner;
     let is_unwinding = std::thread::panicking();
     let condition = if is_unwinding {
         // Code of others that panics now would end the process: it is asked later.

@@ -4,6 +4,7 @@ use pool_core::testing::{Act, MockManager, Step};
 use pool_core::{PooledConnection, Stats};
 use tokio::time::sleep;
 
+use crate::lines::Lines;
 use crate::{MS, SECOND, builder, getter, open, settle};
 
 #[tokio::test(start_paused = true)]
@@ -186,4 +187,23 @@ async fn the_last_seconds_are_told_to_a_thread_whose_clock_is_behind() {
     // Outside the runtime the clock does not leap.
     let windows = std::thread::spawn(move || pool.windows()).join().unwrap();
     assert_eq!(windows.last_60s.over, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_use_counts_however_it_ends() {
+    let lines = Lines::default();
+    let _listening = tracing::subscriber::set_default(lines.clone());
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 2).build().unwrap();
+    let (one, two) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    sleep(40 * SECOND).await;
+    PooledConnection::invalidate(one);
+    drop(PooledConnection::detach(two));
+    let usage = pool.stats().usage;
+    assert_eq!((usage.count, usage.max), (2, 40 * SECOND));
+    assert_eq!(
+        lines.count_of("came back"),
+        1,
+        "a leak is taken back, of what has come back"
+    );
 }
