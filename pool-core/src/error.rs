@@ -121,7 +121,7 @@ impl<E: StdError + 'static> Error<E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// All connections were in use.
+    /// All connections were in use, or the pool was paused.
     Wait,
     /// A connection was being opened for it.
     Connect,

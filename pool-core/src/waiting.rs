@@ -88,7 +88,7 @@ pub(crate) fn timed_out<M: Manager>(
     let snapshot = inner.snapshot();
     let there_was_room = snapshot.total - snapshot.opening < snapshot.max_size;
     let stage = match stage {
-        Stage::Wait if there_was_room => Stage::Connect,
+        Stage::Wait if there_was_room && !snapshot.is_paused => Stage::Connect,
         other => other,
     };
     tracing::debug!(pool = %inner.name, ?waited, %stage, %snapshot, "checkout timed out");

@@ -343,6 +343,7 @@ impl<M: Manager> Inner<M> {
             stats: self.stats(),
             last_connect_error: self.connecting.last_error(),
             longest_holder: self.holders().into_iter().next(),
+            is_paused: self.exchange.is_paused(),
         })
     }
 }

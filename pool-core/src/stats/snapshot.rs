@@ -152,6 +152,8 @@ pub struct Snapshot {
     pub last_connect_error: Option<Arc<str>>,
     /// Who has held a connection longest.
     pub longest_holder: Option<Holder>,
+    /// Whether the pool was paused.
+    pub is_paused: bool,
 }
 
 impl Deref for Snapshot {
@@ -165,6 +167,9 @@ impl Deref for Snapshot {
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.stats)?;
+        if self.is_paused {
+            f.write_str("; paused")?;
+        }
         if let Some(error) = &self.last_connect_error {
             write!(f, "; last connect failed: {error}")?;
         }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{Error, Pool, WhilePaused};
+use pool_core::{Error, Pool, Stage, WhilePaused};
 use tokio::time::sleep;
 
 use crate::SECOND;
@@ -168,4 +168,17 @@ async fn what_is_kept_during_a_pause_is_not_active() {
         waiter.await.unwrap().unwrap();
     }
     assert_eq!(pool.stats().peak_active, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_during_a_pause_says_that_there_is_one() {
+    let (_, pool) = pool(1, 4).await;
+    pool.pause(WhilePaused::Wait);
+    let error = pool.get_timeout(SECOND).await.unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("paused"), "{told}");
+    let Error::Timeout { stage, .. } = error else {
+        panic!("{told}")
+    };
+    assert_eq!(stage, Stage::Wait, "no connection was being opened");
 }
