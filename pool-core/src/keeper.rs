@@ -249,7 +249,7 @@ impl<M: Manager> Keeper<M> {
         let inner = &*self.inner;
         let generation = inner.dial.generation();
         let mut spare = self.spare();
-        let mut pings = PINGS.saturating_sub(self.pings.load(Relaxed));
+        let mut pings = self.pings_to_begin();
         let mut next = Nanos::MAX;
         let mut due_for = Vec::new();
         let (picked, spared) = inner.exchange.shards.extract(|entry| {
@@ -290,6 +290,14 @@ impl<M: Manager> Keeper<M> {
             }
         }
         next
+    }
+
+    /// How many may be pinged now: at most half of those at rest, but one, so that a pool at rest
+    /// has something to give meanwhile.
+    fn pings_to_begin(&self) -> usize {
+        let under_way = self.pings.load(Relaxed);
+        let at_rest = self.inner.exchange.shards.count() + under_way;
+        (at_rest / 2).clamp(1, PINGS).saturating_sub(under_way)
     }
 
     /// How many idle connections the pool can do without.

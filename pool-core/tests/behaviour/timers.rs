@@ -201,3 +201,22 @@ async fn limits_that_are_off_never_come() {
     sleep(365 * 86_400 * SECOND).await;
     assert_eq!((mock.open(), pool.stats().closed), (2, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_at_rest_has_something_to_give_while_it_pings_all_it_has() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 5, 5)
+        .keepalive(60 * SECOND)
+        .validation(Validation::Never)
+        .max_waiting(0)
+        .connect()
+        .await
+        .unwrap();
+    mock.always(Step::Validate, Act::SucceedAfter(SECOND));
+    sleep(64 * SECOND).await;
+    assert_eq!(mock.count(Step::Validate), 5 + 5, "each was pinged");
+    mock.until(|mock| mock.running(Step::Validate) > 0).await;
+    settle().await;
+    let held = [pool.get().await, pool.get().await, pool.get().await];
+    assert!(held.iter().all(Result::is_ok), "{}", pool.stats());
+}
