@@ -172,8 +172,11 @@ impl Capacity {
     /// Whether one more waiter would be left over: more than `max_waiting` beyond those for whom
     /// a connection is being opened or can be.
     pub(crate) fn is_full(&self, waiting: usize, max_waiting: Option<usize>) -> bool {
-        let coming = self.opening + self.max.saturating_sub(self.total);
-        max_waiting.is_some_and(|limit| waiting + 1 > coming.saturating_add(limit))
+        let coming = || match self.at_once() {
+            0 => self.opening,
+            _ => self.opening + self.room().saturating_sub(self.total),
+        };
+        max_waiting.is_some_and(|limit| waiting + 1 > coming().saturating_add(limit))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{Error, Reuse, Stage};
+use pool_core::{Error, Reuse, Stage, WhilePaused};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{MS, SECOND, builder, getter, open, settle};
@@ -127,6 +127,22 @@ async fn max_waiting_bounds_the_queue_and_zero_still_serves_what_there_is() {
         pool.get().await.unwrap_err(),
         Error::Overloaded { .. }
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_waiting_does_not_count_on_connects_that_must_not_begin() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 3).max_waiting(0).build().unwrap();
+    let held = pool.get().await.unwrap();
+    pool.breaker().trip();
+    let error = pool.get_timeout(SECOND).await.unwrap_err();
+    assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    pool.breaker().reset();
+    drop(pool.get().await.expect("another can be opened again"));
+    pool.pause(WhilePaused::Wait);
+    let error = pool.get_timeout(SECOND).await.unwrap_err();
+    assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    drop(held);
 }
 
 #[tokio::test(start_paused = true)]
