@@ -141,7 +141,7 @@ fn end_use<M: Manager>(entry: &mut Entry<M>, now: Nanos) -> Option<Duration> {
     let inner = &*entry.slot.inner;
     let since = entry.slot.record.phase().1;
     let held = if let Some(began) = entry.sample.end() {
-        let held = between(began, inner.dial.clock.exact());
+        let held = between(began, inner.dial.clock.exact_anywhere());
         inner.counters.usage.record_n(held, entry.sample.weight());
         held
     } else if now.saturating_sub(since) >= LONG {
@@ -169,7 +169,7 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
     let clock = &entry.slot.inner.dial.clock;
     let now = match clock.coarse() {
         Some(now) => now,
-        None => clock.exact(),
+        None => clock.exact_anywhere(),
     };
     come_back(&mut entry, now);
     let inner = &*entry.slot.inner;

@@ -128,7 +128,7 @@ impl<M: Manager> Inner<M> {
 
     /// Gives the connection what it needs in the background, and then back to the pool.
     pub(crate) fn tend_and_release(entry: Box<Entry<M>>, care: Care) {
-        let now = entry.slot.inner.dial.clock.exact();
+        let now = entry.slot.inner.dial.clock.exact_anywhere();
         entry.slot.record.enter(Phase::Busy, now);
         let inner = Arc::clone(&entry.slot.inner);
         inner.host.spawn(async move {

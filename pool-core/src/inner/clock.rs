@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bounded::caught_now;
+
 /// Nanoseconds since the pool was made.
 pub(crate) type Nanos = u64;
 
@@ -46,7 +48,18 @@ impl Clock {
 
     /// The time now.
     pub(crate) fn exact(&self) -> Nanos {
-        nanos(Instant::now().saturating_duration_since(self.base))
+        self.at(Instant::now())
+    }
+
+    /// The time now, on a thread that ends too, for what comes back there: where some runtime's
+    /// clock is or was paused, it cannot ask for it as others do.
+    pub(crate) fn exact_anywhere(&self) -> Nanos {
+        let now = caught_now(Instant::now);
+        self.at(now.unwrap_or_else(|| std::time::Instant::now().into()))
+    }
+
+    fn at(&self, now: Instant) -> Nanos {
+        nanos(now.saturating_duration_since(self.base))
     }
 
     /// `at` as an instant of the runtime.

@@ -65,7 +65,7 @@ impl<M: Manager> Inner<M> {
 
     fn say_goodbye(&self, slot: &mut Slot<M>, reason: CloseReason) {
         let record = &slot.record;
-        let now = self.dial.clock.exact();
+        let now = self.dial.clock.exact_anywhere();
         record.enter(Phase::Busy, now);
         // From here on it cannot be reclaimed: that is done to held ones, under the same lock.
         let is_counted = self.registry().contains(record);

@@ -28,6 +28,9 @@ fn a_connection_may_come_back_from_a_thread_that_ends() {
     thread_local! {
         static KEPT: RefCell<Option<PooledConnection<MockManager>>> = const { RefCell::new(None) };
     }
+    // From now on the time is asked of the runtime a thread is in, and this one will be in none.
+    let mut with_paused_clock = Builder::new_current_thread();
+    drop(with_paused_clock.enable_all().start_paused(true).build());
     let runtime = runtime_with_threads();
     let mock = MockManager::new();
     let builder = builder(&mock, 1, 1).close_timeout(Duration::from_millis(1));
