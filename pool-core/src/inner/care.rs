@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::Inner;
-use super::bounded::{Failure, bounded};
+use super::bounded::{Failure, bounded, caught_now};
 use super::clock::Nanos;
 use super::entry::Entry;
 use super::exchange::{Exchange, Refused};
@@ -189,7 +189,10 @@ impl<M: Manager> Future for Tending<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Tended<M>> {
         let job = self.job.as_mut().expect("not polled again when ready");
-        let tended = std::task::ready!(job.as_mut().poll(cx));
+        // A panic of the manager is caught where it works; not so when what it left half done is
+        // dropped. That drops the connection too.
+        let polled = caught_now(|| job.as_mut().poll(cx));
+        let tended = std::task::ready!(polled.unwrap_or(Poll::Ready(Err(Failure::Panicked))));
         self.job = None;
         Poll::Ready(tended)
     }

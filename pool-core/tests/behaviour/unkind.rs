@@ -329,3 +329,39 @@ async fn a_connection_that_is_broken_from_the_start_is_a_connect_that_failed() {
     let eager = Pool::builder(Stillborn::default()).connect().await;
     assert!(eager.unwrap_err().to_string().contains("broken"));
 }
+
+/// Panics when it is dropped.
+struct Fragile;
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        panic!("it is dropped");
+    }
+}
+
+/// Its validations never end, and panic when they are given up.
+struct Clinging;
+
+impl Manager for Clinging {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    async fn connect(&self) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), std::io::Error> {
+        let _fragile = Fragile;
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_validation_that_panics_when_it_is_given_up_costs_its_own_connection_only() {
+    let pool = Pool::builder(Clinging).min_size(0).max_size(1);
+    let pool = pool.validation(Validation::Always).build().unwrap();
+    drop(pool.get().await.unwrap());
+    drop(pool.get().await.expect("another one, opened for it"));
+    let stats = pool.stats();
+    assert_eq!((stats.connects, stats.closed, stats.idle), (2, 1, 1));
+}
