@@ -164,8 +164,10 @@ impl Limits {
     pub(crate) fn shortest(&self) -> Nanos {
         let lifetime = match self.max_lifetime {
             NEVER => NEVER,
+            // With all the jitter there can be, that is nothing; a look for each hundredth is enough.
             longest => ((longest as f64 * (1.0 - self.lifetime_jitter)) as Nanos)
-                .saturating_sub(self.lead()),
+                .saturating_sub(self.lead())
+                .max(longest / 100),
         };
         [
             self.idle_timeout,
@@ -234,6 +236,16 @@ mod tests {
     fn a_successor_is_due_a_twentieth_of_the_lifetime_before_its_end_or_30_seconds() {
         let limits = limits();
         assert_eq!(limits.succession_at(&idle(0, &limits)), 970 * SECOND);
+    }
+
+    #[test]
+    fn a_lifetime_that_may_be_nothing_is_looked_at_a_hundred_times_and_no_more() {
+        let limits = Limits::new(&PoolConfig {
+            max_lifetime: Some(Duration::from_secs(1000)),
+            lifetime_jitter: 1.0,
+            ..PoolConfig::default()
+        });
+        assert_eq!(limits.shortest(), 10 * SECOND);
     }
 
     #[test]
