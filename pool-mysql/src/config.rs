@@ -78,8 +78,8 @@ pub struct MySqlConfig {
 /// | open transaction | rolled back | rolled back | rolled back | rolled back |
 /// | rows not read | read on for 250 ms, then closed | same | same | same |
 /// | statement under way (a dropped future) | killed and closed | same | same | same |
-/// | statement given up after a transaction or rows that were dropped | asked for 250 ms, then closed | same | same | same |
 /// | prepared `XA` transaction | closed: the server keeps it | same | same | same |
+/// | whatever the driver's own `&mut Conn` was used for | asked | same | same | same |
 /// | what `reset`, `change_user`, `set_infile_handler` did | set back | same | same | same |
 /// | `autocommit` | set back | set back | set back | set back |
 /// | session and user variables, `SET NAMES`, time zone | stay | stay | set back | as the SQL does |
@@ -89,9 +89,11 @@ pub struct MySqlConfig {
 /// | round trips when nothing was left | 0 | 1 | 2 | 1 |
 ///
 /// `Fast` believes the status that the server sends with each answer, and asks when the last answer
-/// was an error and said nothing. One gap is the driver's: it takes the answer to a `prep` for a
-/// status. When that is the last thing a user did inside a transaction begun by SQL (not by
-/// `start_transaction`), about one such return in a thousand looks clean. `Verified` has no gap.
+/// was an error and said nothing. Asking is a `SELECT` of a number: an answer to something else closes
+/// the connection. One gap is left to `Fast` and `Custom`: inside one [`Transaction`] of the driver's,
+/// several results that nobody read, one of which ended the transaction, and then a query given up.
+///
+/// [`Transaction`]: mysql_async::Transaction
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Recycle {
     /// Nothing where the server has said that nothing is left; else `COM_RESET_CONNECTION`.

@@ -1,39 +1,36 @@
 //! One pooled connection, and what is known of it without asking the server.
 //!
 //! Every answer of the server carries a status: whether a transaction is open, whether autocommit is
-//! on. The driver keeps the last one, and whether rows wait to be read; and it calls a connection
-//! disconnected from the moment a command is sent until its answer is read, which is how a dropped
-//! future shows. A used connection is therefore one of:
+//! on. The driver keeps the last one, and whether rows wait to be read; and a command is marked while
+//! it is under way ([`commands`](crate::commands)), which is how a dropped future shows. A used
+//! connection is therefore one of:
 //!
 //! ```text
-//!   disconnected ──────────── broken: closed, and what runs on it is killed
-//!   in doubt ──────────────── asked a question of ours, and closed unless that is answered
-//!   rows wait to be read ──┐
-//!   in a transaction ──────┼─ COM_RESET_CONNECTION, or closed
+//!   a command under way ───── broken: closed, and what runs on it is killed
+//!   in doubt ──────────────── the server is asked, and the connection closed unless it answers that
+//!   rows wait to be read ──── read on, for a moment, or closed
 //!   no status known ───────── the server is asked (the last answer was an error, or no status)
+//!   in a transaction ──────── COM_RESET_CONNECTION, or closed
 //!   none of these ─────────── as new
 //! ```
 //!
-//! In doubt is one whose driver had to clean up (rows nobody read, a transaction dropped) before it
-//! sent a user's command: it takes the end of the clean-up for the end of the command, and does not
-//! show that the command's future was dropped.
+//! A question is one that nobody else asks: whoever gets another answer has got somebody else's. A
+//! ping would take any.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::ops::{Deref, DerefMut};
+use std::future::poll_fn;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable;
-use mysql_async::{
-    ChangeUserOpts, Conn, Connection, InfileData, OkPacket, QueryResult, Row, TextProtocol,
-    Transaction, TxOpts,
-};
+use mysql_async::{ChangeUserOpts, Conn, OkPacket, QueryResult, Row, TextProtocol};
 use pool_core::{Condition, Interrupter};
 use tokio::time::timeout;
 
+use crate::commands::{Doubt, Sender, Unseen};
 use crate::config::Recycle;
 use crate::connector::{Connector, Stop};
 use crate::error::MySqlError;
@@ -54,13 +51,16 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
 /// # Ok(()) }
 /// ```
 ///
+/// Queries go by the driver's traits, as with a `Conn`. A function that takes a `&mut Conn` can be
+/// given one, too; what it does is not seen, so the server is asked at the return, a round trip.
+///
 /// The [`Debug`](fmt::Debug) of the driver's `Conn` prints the password; that of this type does not.
 ///
 /// # Cancel safety
 ///
-/// A query whose future is dropped leaves the connection unusable for the holder, too
-/// ([`Conn::is_disconnected`]). At the return it is closed and the server told to stop the statement
-/// (see [`kill_abandoned`](crate::MySqlConfig::kill_abandoned)).
+/// A query whose future is dropped leaves the connection unusable for the holder, too. At the return
+/// it is closed and the server told to stop the statement (see
+/// [`kill_abandoned`](crate::MySqlConfig::kill_abandoned)).
 pub struct MySqlConnection {
     conn: Conn,
     connector: Arc<Connector>,
@@ -70,27 +70,12 @@ pub struct MySqlConnection {
     /// Whether somebody could have used it since it was opened or recycled.
     used: bool,
     unseen: Unseen,
-    /// Whether a command of ours is under way, or was when its future was dropped.
-    tended: bool,
 }
 
-/// What the user has done with the connection and the driver does not show.
-#[derive(Default)]
-struct Unseen {
-    /// A transaction of the driver's was begun, and may not have ended yet.
-    begun: bool,
-    /// An answer may be outstanding that the driver does not know of.
-    in_doubt: bool,
-    /// The session has other settings than it should, or the driver a file to load.
-    reset_is_wanted: bool,
-}
-
-/// What the driver knows of the session.
+/// What the last answer says of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    Broken,
-    RowsPending,
-    InTransaction,
+    Open,
     Unknown,
     Fresh,
 }
@@ -106,7 +91,6 @@ impl MySqlConnection {
             autocommit,
             used: false,
             unseen: Unseen::default(),
-            tended: false,
         })
     }
 
@@ -126,80 +110,44 @@ impl MySqlConnection {
         })
     }
 
-    /// [`Conn::start_transaction`].
-    ///
-    /// # Errors
-    ///
-    /// As the driver's.
-    pub async fn start_transaction(
-        &mut self,
-        options: TxOpts,
-    ) -> mysql_async::Result<Transaction<'_>> {
-        self.note_use();
-        self.unseen.begun = true;
-        self.conn.start_transaction(options).await
-    }
-
-    /// [`Conn::reset`]: the session has the server's settings until the connection is returned, when
-    /// it gets the configured ones.
-    ///
-    /// # Errors
-    ///
-    /// As the driver's.
-    pub async fn reset(&mut self) -> mysql_async::Result<bool> {
-        self.note_use();
-        self.unseen.reset_is_wanted = true;
-        self.conn.reset().await
-    }
-
-    /// [`Conn::change_user`]: as [`reset`](Self::reset), and the connection of another account is
-    /// closed at its return.
-    ///
-    /// # Errors
-    ///
-    /// As the driver's.
-    pub async fn change_user(&mut self, options: ChangeUserOpts) -> mysql_async::Result<()> {
-        self.note_use();
-        self.unseen.reset_is_wanted = true;
-        self.conn.change_user(options).await
-    }
-
-    /// [`Conn::set_infile_handler`]; nobody else gets what the handler gives.
-    pub fn set_infile_handler<T>(&mut self, handler: T)
-    where
-        T: Future<Output = mysql_async::Result<InfileData>> + Send + Sync + 'static,
-    {
-        self.note_use();
-        self.unseen.reset_is_wanted = true;
-        self.conn.set_infile_handler(handler);
-    }
-
     /// The driver's connection, of one that was detached from its pool.
     pub fn into_inner(self) -> Conn {
         self.conn
     }
 
+    /// The driver's connection, and what is noted of its use, for a command of the user's.
+    pub(crate) fn in_use(&mut self) -> (&mut Conn, &mut Unseen) {
+        self.used = true;
+        (&mut self.conn, &mut self.unseen)
+    }
+
     pub(crate) async fn validate(&mut self) -> Result<(), MySqlError> {
-        self.tended = true;
+        self.unseen.under_way = Some(Sender::Pool);
         let connector = Arc::clone(&self.connector);
         match &connector.config.validation_query {
             Some(sql) => self.conn.query_drop(sql).await?,
-            None => self.ask().await?,
+            None => match self.conn.ping().await {
+                // The error of an earlier result that nobody has read; the driver had it put by.
+                Err(mysql_async::Error::Server(_)) => self.conn.ping().await?,
+                pinged => pinged?,
+            },
         }
-        self.tended = false;
+        self.unseen.under_way = None;
         Ok(())
     }
 
     pub(crate) fn condition(&mut self) -> Condition {
-        if self.conn.is_disconnected() || self.is_somebody_elses() {
+        let under_way = self.conn.is_disconnected() || self.unseen.under_way.is_some();
+        if under_way || self.is_somebody_elses() {
             return Condition::Broken;
         }
         if !self.used {
             return Condition::Ready;
         }
         if self.connector.config.recycle == Recycle::Fast
-            && !self.unseen.in_doubt
+            && !self.is_in_doubt()
             && !self.unseen.reset_is_wanted
+            && !self.has_rows_pending()
             && self.standing() == Standing::Fresh
         {
             self.used = false;
@@ -214,22 +162,24 @@ impl MySqlConnection {
     }
 
     pub(crate) async fn recycle(&mut self) -> Result<(), MySqlError> {
-        self.tended = true;
+        self.unseen.under_way = Some(Sender::Pool);
         let connector = Arc::clone(&self.connector);
         let policy = &connector.config.recycle;
-        if self.unseen.in_doubt {
-            self.resolve_doubt().await?;
+        let renews = *policy == Recycle::Clean || self.unseen.reset_is_wanted;
+        let is_in_doubt = self.is_in_doubt();
+        if is_in_doubt {
+            self.unseen.doubt = Doubt::Answer;
         }
-        match self.standing() {
-            _ if *policy == Recycle::Clean || self.unseen.reset_is_wanted => self.renew().await?,
-            Standing::RowsPending | Standing::InTransaction => self.renew().await?,
-            Standing::Fresh if *policy != Recycle::Verified => {}
-            _ => {
-                self.ask().await?;
-                if !self.is_as_opened() {
-                    self.renew().await?;
-                }
-            }
+        if self.has_rows_pending() {
+            self.drain().await?;
+        } else if is_in_doubt
+            || *policy == Recycle::Verified
+            || (self.standing() == Standing::Unknown && !renews)
+        {
+            self.ask().await?;
+        }
+        if renews || !self.is_as_opened() {
+            self.renew().await?;
         }
         if let Recycle::Custom(sql) = policy {
             self.conn.query_drop(sql).await?;
@@ -241,16 +191,16 @@ impl MySqlConnection {
         }
         self.used = false;
         self.unseen = Unseen::default();
-        self.tended = false;
         Ok(())
     }
 
     /// Says goodbye to the server. What is under way is not waited for: it is stopped.
     pub(crate) async fn close(mut self) {
-        if self.conn.is_disconnected() {
-            let config = &self.connector.config;
-            let is_theirs = !self.tended || self.unseen.in_doubt;
-            if is_theirs && config.kill_abandoned && self.is_under_way().await {
+        let is_theirs =
+            self.unseen.under_way != Some(Sender::Pool) || self.unseen.doubt == Doubt::Answer;
+        if self.conn.is_disconnected() || self.unseen.under_way == Some(Sender::User) {
+            let kills = self.connector.config.kill_abandoned;
+            if is_theirs && kills && self.is_under_way().await {
                 let id = self.conn.id();
                 self.connector
                     .stop(id, &self.server, Stop::Connection)
@@ -265,16 +215,21 @@ impl MySqlConnection {
         }
     }
 
-    fn standing(&mut self) -> Standing {
-        if self.conn.is_disconnected() {
-            return Standing::Broken;
+    /// Whether the answer to a command that was given up may be outstanding.
+    fn is_in_doubt(&self) -> bool {
+        match self.unseen.doubt {
+            Doubt::None => false,
+            // Within it, too, rows are dropped and commands given up.
+            Doubt::Transaction => self.status().is_none_or(is_open),
+            Doubt::Answer => true,
         }
-        if self.has_rows_pending() {
-            return Standing::RowsPending;
-        }
-        match status(&self.conn) {
-            Some(status) if status.intersects(in_transaction()) => Standing::InTransaction,
-            // The answer to a `prep` passes for a status, mostly one without this flag.
+    }
+
+    fn standing(&self) -> Standing {
+        match self.status() {
+            Some(status) if is_open(status) => Standing::Open,
+            // Of what a transaction of the driver's has prepared last, the answer passes for a status,
+            // mostly one without this flag.
             Some(status)
                 if self.autocommit && status.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT) =>
             {
@@ -284,53 +239,47 @@ impl MySqlConnection {
         }
     }
 
-    fn has_rows_pending(&mut self) -> bool {
+    pub(crate) fn has_rows_pending(&mut self) -> bool {
         !QueryResult::<TextProtocol>::new(&mut self.conn).is_empty()
+    }
+
+    /// The status that came with the last answer, if there was one.
+    fn status(&self) -> Option<StatusFlags> {
+        status(&self.conn).filter(|_| !self.unseen.prepared)
     }
 
     /// Whether the session is in no transaction, and autocommit as it was: after an answer that
     /// carries a status.
     fn is_as_opened(&self) -> bool {
-        status(&self.conn).is_some_and(|status| !status.intersects(in_transaction()))
+        self.status().is_some_and(|status| !is_open(status))
             && has_autocommit(&self.conn) == self.autocommit
     }
 
-    /// Pings, which brings a status.
+    /// Asks what nobody else asks, which brings a status; what is unread is read on first.
     async fn ask(&mut self) -> Result<(), MySqlError> {
-        match self.conn.ping().await {
-            // The error of an earlier result that nobody has read; the driver had it put by.
-            Err(mysql_async::Error::Server(_)) => Ok(self.conn.ping().await?),
-            asked => Ok(asked?),
-        }
-    }
-
-    /// Whoever is about to get the driver's connection can leave something behind.
-    fn note_use(&mut self) {
-        self.used = true;
-        let may_be_open = |status: StatusFlags| status.intersects(in_transaction());
-        self.unseen.begun &= status(&self.conn).is_none_or(may_be_open);
-        self.unseen.in_doubt |= self.unseen.begun || self.has_rows_pending();
-    }
-
-    /// Asks what nobody else asks: another answer is somebody else's.
-    async fn resolve_doubt(&mut self) -> Result<(), MySqlError> {
-        const QUESTION: &str = "SELECT 'the pool asks'";
-        if self.has_rows_pending() {
-            self.drain().await?;
-        }
-        let answer = self.conn.query_first::<Row, _>(QUESTION);
-        let own: Option<String> = match timeout(DRAIN_PATIENCE, answer).await {
-            Ok(Ok(Some(row))) => row.get_opt(0).and_then(Result::ok),
-            _ => None,
+        const FIRST: u32 = 3_141_592_653;
+        let answered = match self.question(FIRST).await {
+            // The error of an earlier result that nobody has read. If it was that of a command given
+            // up, the next answer is the one to the first question.
+            Err(mysql_async::Error::Server(_)) => self.question(FIRST + 1).await?,
+            asked => asked?,
         };
-        if own.as_deref() != Some("the pool asks") {
-            return Err(MySqlError::dirty("the last command was given up"));
+        self.unseen.prepared = false;
+        if answered {
+            Ok(())
+        } else {
+            Err(MySqlError::dirty("the last command was given up"))
         }
-        self.unseen.in_doubt = false;
-        Ok(())
     }
 
-    /// Reads on what nobody has read, the error of a later result included.
+    /// Whether the server answers with this number, which no character set of a session changes.
+    async fn question(&mut self, number: u32) -> mysql_async::Result<bool> {
+        let answer: Option<Row> = self.conn.query_first(format!("SELECT {number}")).await?;
+        let answer = answer.and_then(|row| row.get_opt(0)?.ok());
+        Ok(answer == Some(number))
+    }
+
+    /// Reads on what nobody has read.
     async fn drain(&mut self) -> Result<(), MySqlError> {
         match timeout(DRAIN_PATIENCE, self.ask()).await {
             Ok(drained) => drained,
@@ -339,10 +288,10 @@ impl MySqlConnection {
     }
 
     async fn renew(&mut self) -> Result<(), MySqlError> {
-        if self.has_rows_pending() || status(&self.conn).is_none() {
-            self.drain().await?;
+        if self.status().is_none() {
+            self.ask().await?;
         }
-        if status(&self.conn).is_some_and(|status| status.intersects(in_transaction())) {
+        if self.status().is_some_and(is_open) {
             // A reset on MariaDB leaves a prepared XA transaction half there, and says nothing: no
             // statement can write from then on. This is refused, and the connection closed.
             self.conn.query_drop("ROLLBACK").await?;
@@ -368,7 +317,6 @@ impl MySqlConnection {
     }
 }
 
-/// The status that came with the last answer, if there was one.
 fn status(conn: &Conn) -> Option<StatusFlags> {
     conn.last_ok_packet().map(OkPacket::status_flags)
 }
@@ -377,11 +325,14 @@ fn has_autocommit(conn: &Conn) -> bool {
     status(conn).is_some_and(|status| status.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT))
 }
 
-fn in_transaction() -> StatusFlags {
-    StatusFlags::SERVER_STATUS_IN_TRANS
-        | StatusFlags::SERVER_STATUS_IN_TRANS_READONLY
-        | StatusFlags::SERVER_MORE_RESULTS_EXISTS
-        | StatusFlags::SERVER_STATUS_CURSOR_EXISTS
+/// Whether more is to come, of a transaction or of the answer.
+fn is_open(status: StatusFlags) -> bool {
+    status.intersects(
+        StatusFlags::SERVER_STATUS_IN_TRANS
+            | StatusFlags::SERVER_STATUS_IN_TRANS_READONLY
+            | StatusFlags::SERVER_MORE_RESULTS_EXISTS
+            | StatusFlags::SERVER_STATUS_CURSOR_EXISTS,
+    )
 }
 
 impl Deref for MySqlConnection {
@@ -389,20 +340,6 @@ impl Deref for MySqlConnection {
 
     fn deref(&self) -> &Conn {
         &self.conn
-    }
-}
-
-impl DerefMut for MySqlConnection {
-    fn deref_mut(&mut self) -> &mut Conn {
-        self.note_use();
-        &mut self.conn
-    }
-}
-
-/// For the driver's `Query` trait: `"SELECT 1".first(&mut *conn)`.
-impl<'a> From<&'a mut MySqlConnection> for Connection<'a, 'static> {
-    fn from(conn: &'a mut MySqlConnection) -> Self {
-        Connection::from(&mut **conn)
     }
 }
 

@@ -57,6 +57,7 @@
 
 #![forbid(unsafe_code)]
 
+mod commands;
 mod config;
 mod connection;
 mod connector;

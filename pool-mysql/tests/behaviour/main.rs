@@ -12,6 +12,7 @@
 mod conformance;
 mod connecting;
 mod errors;
+mod given_up;
 mod interrupting;
 mod recycling;
 mod settings;

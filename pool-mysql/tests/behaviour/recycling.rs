@@ -1,9 +1,5 @@
 //! What a returned connection is handed on as.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
-
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
 use pool_mysql::mysql_async::{ChangeUserOpts, Error, Row, TxOpts};
@@ -146,6 +142,36 @@ async fn a_statement_prepared_last_hides_no_open_transaction() {
     assert!(!in_transaction(&mut conn).await);
 }
 
+/// The driver reads the number of a statement, and of its columns, for a status. Of the 252nd with two
+/// columns it reads one that is clean.
+#[tokio::test]
+async fn no_statement_prepared_last_passes_for_a_clean_status() {
+    let (manager, mut conn) = connected(config()).await;
+    for batch in [false, true] {
+        for n in 0.. {
+            let prepared = soon(conn.prep(format!("SELECT {n} + {batch}"))).await;
+            if prepared.unwrap().id() % 256 == 251 {
+                break;
+            }
+        }
+        run(&mut conn, "BEGIN").await;
+        let sql = "SELECT ?, 2";
+        if batch {
+            let nothing: [(i64,); 0] = [];
+            soon(conn.exec_batch(sql, nothing)).await.unwrap();
+        } else {
+            soon(conn.prep(sql)).await.unwrap();
+        }
+        assert_eq!(
+            given_back(&manager, &mut conn).await,
+            Condition::NeedsRecycle
+        );
+        assert!(!in_transaction(&mut conn).await);
+        let stale = soon(conn.prep(sql)).await.unwrap();
+        soon(conn.close(stale)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_few_rows_nobody_read_are_read_on() {
     let (manager, mut conn) = connected(config()).await;
@@ -284,6 +310,34 @@ async fn a_fast_recycling_leaves_the_session_and_a_clean_one_renews_it() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_session_holds_is_left_by_a_clean_recycling() {
+    const SOIL: [&str; 7] = [
+        "HANDLER held OPEN",
+        "FLUSH TABLES WITH READ LOCK",
+        "LOCK TABLES held WRITE",
+        "PREPARE held FROM 'SELECT 1'",
+        "SET TRANSACTION READ ONLY",
+        "SET SESSION TRANSACTION READ ONLY",
+        "SET sql_select_limit = 0, sql_safe_updates = 1, foreign_key_checks = 0",
+    ];
+    let (manager, mut conn) = connected(config().recycle(Recycle::Clean)).await;
+    run(&mut conn, "CREATE TABLE held (n INT)").await;
+    let id = conn.id();
+    for soil in SOIL {
+        run(&mut conn, soil).await;
+        given_back(&manager, &mut conn).await;
+        aside(server(), "INSERT INTO pool.held VALUES (1)");
+        run(&mut conn, "INSERT INTO held VALUES (2)").await;
+        for gone in ["HANDLER held READ FIRST", "EXECUTE held"] {
+            soon(conn.query_drop(gone)).await.unwrap_err();
+        }
+        let limit = "SELECT @@foreign_key_checks + @@sql_safe_updates";
+        assert_eq!(one::<i64>(&mut conn, limit).await, 1, "{soil}");
+    }
+    assert_eq!(conn.id(), id);
+}
+
+#[tokio::test]
 async fn a_statement_prepared_before_a_reset_is_prepared_again_after_it() {
     let (manager, mut conn) = connected(config().recycle(Recycle::Clean)).await;
     for n in 1..4 {
@@ -363,65 +417,6 @@ async fn where_sessions_begin_without_autocommit_they_are_handed_on_without_it()
     assert_eq!(one::<i64>(&mut conn, "SELECT @@autocommit").await, 0);
 }
 
-/// The driver's clean-up hides from it that the command after it was given up.
-#[tokio::test]
-async fn nobody_gets_the_answer_to_a_query_given_up_after_a_dropped_transaction_or_result() {
-    for leaves_rows in [false, true] {
-        let pool = pool_of_one(config()).await;
-        for polls in 1..20 {
-            let mut conn = soon(pool.get()).await.unwrap();
-            if leaves_rows {
-                drop(soon(conn.query_iter("SELECT 1; SELECT 2")).await.unwrap());
-            } else {
-                let begun = soon(conn.start_transaction(TxOpts::default()));
-                drop(begun.await.unwrap());
-            }
-            let ended = polled(conn.query_drop("SELECT 'given up'"), polls).await;
-            drop(conn);
-            let mut conn = soon(pool.get()).await.unwrap();
-            let answer = one::<String>(&mut conn, "SELECT 'mine'").await;
-            assert_eq!(answer, "mine", "after {polls} polls");
-            if ended {
-                break;
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_query_given_up_after_a_dropped_transaction_is_killed() {
-    const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE \
-                            '%sleep(57)' AND info NOT LIKE '%processlist%'";
-    let pool = pool_of_one(config()).await;
-    let mut conn = soon(pool.get()).await.unwrap();
-    drop(
-        soon(conn.start_transaction(TxOpts::default()))
-            .await
-            .unwrap(),
-    );
-    dropped_when(conn.query_drop("DO sleep(57)"), server(), SLEEPING, "1").await;
-    drop(conn);
-    let mut next = soon(pool.get()).await.unwrap();
-    assert_eq!(one::<i64>(&mut next, "SELECT 1").await, 1);
-    until(server(), SLEEPING, "0").await;
-}
-
-#[tokio::test]
-async fn a_transaction_dropped_before_other_queries_costs_no_connection() {
-    let (manager, mut conn) = connected(config()).await;
-    for _ in 0..3 {
-        drop(
-            soon(conn.start_transaction(TxOpts::default()))
-                .await
-                .unwrap(),
-        );
-        run(&mut conn, "SELECT 1").await;
-        given_back(&manager, &mut conn).await;
-        run(&mut conn, "SELECT 1").await;
-        assert_eq!(manager.condition(&mut conn), Condition::Ready);
-    }
-}
-
 #[tokio::test]
 async fn an_error_nobody_read_costs_no_connection_where_each_is_reset() {
     let (manager, mut conn) = connected(config().recycle(Recycle::Clean)).await;
@@ -481,18 +476,4 @@ async fn nobody_loads_the_file_of_another() {
     let load = conn.query_drop("LOAD DATA LOCAL INFILE 'mine' INTO TABLE loaded");
     let refused = soon(load).await.unwrap_err();
     assert!(!matches!(refused, Error::Other(_)), "{refused}");
-}
-
-/// Polls `future` so many times, and drops it; whether it has ended.
-async fn polled(future: impl Future, polls: usize) -> bool {
-    let (mut future, mut left) = (pin!(future), polls);
-    poll_fn(|cx| {
-        left -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending if left == 0 => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }

@@ -1,0 +1,214 @@
+//! What a user does with a connection, and what of it the driver does not show.
+//!
+//! The driver calls a connection disconnected from the moment a command is sent until its answer is
+//! read. Where it has to clean up first (results nobody read, a transaction dropped) it takes the end
+//! of that for the end of the command, and a command given up then does not show. So the commands of
+//! [`MySqlConnection`] are marked here while they are under way. What is done by the driver's own
+//! [`Conn`] or [`Transaction`] is not seen; where it can matter the connection is in doubt, and the
+//! server is asked at the return.
+
+use std::future::Future;
+use std::ops::DerefMut;
+use std::pin::Pin;
+
+use mysql_async::prelude::{AsQuery, Queryable, StatementLike};
+use mysql_async::{
+    BinaryProtocol, ChangeUserOpts, Conn, Connection, InfileData, Params, QueryResult, Result,
+    Statement, TextProtocol, Transaction, TxOpts,
+};
+
+use crate::connection::MySqlConnection;
+
+/// What the driver's traits return.
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// Who has sent a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    User,
+    Pool,
+}
+
+/// What there may be that the driver does not show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Doubt {
+    #[default]
+    None,
+    /// A transaction of the driver's was begun, and the driver may have to end it yet.
+    Transaction,
+    /// The answer to a command that was given up may be outstanding.
+    Answer,
+}
+
+/// What has been done with a connection since it was opened or recycled.
+#[derive(Debug, Default)]
+pub(crate) struct Unseen {
+    /// Whose command is under way, or was when its future was dropped.
+    pub(crate) under_way: Option<Sender>,
+    pub(crate) doubt: Doubt,
+    /// The last answer was that to a `prep`, which the driver takes for a status.
+    pub(crate) prepared: bool,
+    /// The session has other settings than it should, or the driver a file to load.
+    pub(crate) reset_is_wanted: bool,
+}
+
+impl Unseen {
+    async fn command<T>(&mut self, command: impl Future<Output = Result<T>>) -> Result<T> {
+        self.under_way = Some(Sender::User);
+        let answer = command.await;
+        self.under_way = None;
+        answer
+    }
+
+    /// A command whose answer is a status, and before which the driver ends what was dropped.
+    async fn statement<T>(&mut self, command: impl Future<Output = Result<T>>) -> Result<T> {
+        let answer = self.command(command).await;
+        self.prepared = false;
+        if answer.is_ok() && self.doubt == Doubt::Transaction {
+            self.doubt = Doubt::None;
+        }
+        answer
+    }
+
+    fn may(&mut self, doubt: Doubt) {
+        self.doubt = self.doubt.max(doubt);
+    }
+}
+
+impl MySqlConnection {
+    /// [`Conn::start_transaction`].
+    ///
+    /// # Errors
+    ///
+    /// As the driver's.
+    pub async fn start_transaction(&mut self, options: TxOpts) -> Result<Transaction<'_>> {
+        let (conn, unseen) = self.in_use();
+        let begun = unseen.statement(conn.start_transaction(options)).await;
+        unseen.may(Doubt::Transaction);
+        begun
+    }
+
+    /// [`Conn::reset`]: the session has the server's settings until the connection is returned, when
+    /// it gets the configured ones.
+    ///
+    /// # Errors
+    ///
+    /// As the driver's.
+    pub async fn reset(&mut self) -> Result<bool> {
+        let (conn, unseen) = self.in_use();
+        unseen.reset_is_wanted = true;
+        unseen.command(conn.reset()).await
+    }
+
+    /// [`Conn::change_user`]: as [`reset`](Self::reset), and the connection of another account is
+    /// closed at its return.
+    ///
+    /// # Errors
+    ///
+    /// As the driver's.
+    pub async fn change_user(&mut self, options: ChangeUserOpts) -> Result<()> {
+        let (conn, unseen) = self.in_use();
+        unseen.reset_is_wanted = true;
+        unseen.command(conn.change_user(options)).await
+    }
+
+    /// [`Conn::set_infile_handler`]; nobody else gets what the handler gives.
+    pub fn set_infile_handler<T>(&mut self, handler: T)
+    where
+        T: Future<Output = Result<InfileData>> + Send + Sync + 'static,
+    {
+        let (conn, unseen) = self.in_use();
+        unseen.reset_is_wanted = true;
+        conn.set_infile_handler(handler);
+    }
+
+    /// For one command: it may be given up after what the driver has to end first.
+    fn lend(&mut self) -> &mut Conn {
+        let has_rows_pending = self.has_rows_pending();
+        let (conn, unseen) = self.in_use();
+        if has_rows_pending || unseen.doubt == Doubt::Transaction {
+            unseen.may(Doubt::Answer);
+        }
+        conn
+    }
+}
+
+impl Queryable for MySqlConnection {
+    fn ping(&mut self) -> Answer<'_, ()> {
+        let (conn, unseen) = self.in_use();
+        Box::pin(unseen.statement(conn.ping()))
+    }
+
+    fn query_iter<'a, Q>(
+        &'a mut self,
+        query: Q,
+    ) -> Answer<'a, QueryResult<'a, 'static, TextProtocol>>
+    where
+        Q: AsQuery + 'a,
+    {
+        let (conn, unseen) = self.in_use();
+        Box::pin(unseen.statement(conn.query_iter(query)))
+    }
+
+    fn prep<'a, Q>(&'a mut self, query: Q) -> Answer<'a, Statement>
+    where
+        Q: AsQuery + 'a,
+    {
+        let (conn, unseen) = self.in_use();
+        unseen.prepared = true;
+        Box::pin(unseen.command(conn.prep(query)))
+    }
+
+    fn close(&mut self, statement: Statement) -> Answer<'_, ()> {
+        let (conn, unseen) = self.in_use();
+        Box::pin(unseen.command(conn.close(statement)))
+    }
+
+    fn exec_iter<'a: 's, 's, Q, P>(
+        &'a mut self,
+        statement: Q,
+        params: P,
+    ) -> Answer<'s, QueryResult<'a, 'static, BinaryProtocol>>
+    where
+        Q: StatementLike + 's,
+        P: Into<Params>,
+    {
+        let (conn, unseen) = self.in_use();
+        Box::pin(unseen.statement(conn.exec_iter(statement, params)))
+    }
+
+    fn exec_batch<'a: 'b, 'b, S, P, I>(&'a mut self, statement: S, params: I) -> Answer<'b, ()>
+    where
+        S: StatementLike + 'b,
+        I: IntoIterator<Item = P> + Send + 'b,
+        I::IntoIter: Send,
+        P: Into<Params> + Send,
+    {
+        let (conn, unseen) = self.in_use();
+        Box::pin(async move {
+            let mut params = params.into_iter().peekable();
+            if params.peek().is_some() {
+                unseen.statement(conn.exec_batch(statement, params)).await
+            } else {
+                unseen.prepared = true;
+                unseen.command(conn.exec_batch(statement, params)).await
+            }
+        })
+    }
+}
+
+/// For any number of commands.
+impl DerefMut for MySqlConnection {
+    fn deref_mut(&mut self) -> &mut Conn {
+        let (conn, unseen) = self.in_use();
+        unseen.may(Doubt::Answer);
+        conn
+    }
+}
+
+/// For the driver's `Query` trait: `"SELECT 1".first(&mut *conn)`.
+impl<'a> From<&'a mut MySqlConnection> for Connection<'a, 'static> {
+    fn from(conn: &'a mut MySqlConnection) -> Self {
+        Connection::from(conn.lend())
+    }
+}

@@ -1,0 +1,181 @@
+//! Commands whose futures are dropped, where the driver does not show it: nobody else may get their
+//! answers.
+//!
+//! Each is given up after one poll, after two, and so on, until it ends by itself.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use pool_core::{Condition, Manager};
+use pool_mysql::mysql_async::prelude::{Query, Queryable};
+use pool_mysql::mysql_async::{Conn, TxOpts};
+use pool_mysql::{MySqlConnection, PooledConnection, Recycle};
+
+use crate::{config, connected, dropped_when, one, pool_of_one, server, soon, until};
+
+const GIVEN_UP: &str = "SELECT 'given up'";
+
+/// What is left behind by what was done before a command.
+#[derive(Debug, Clone, Copy)]
+enum Left {
+    Rows,
+    Transaction,
+    /// One that ended by itself, as it does with a `CREATE TABLE`: the driver rolls it back all the
+    /// same.
+    EndedTransaction,
+}
+
+const EVERYTHING: [Left; 3] = [Left::Rows, Left::Transaction, Left::EndedTransaction];
+
+/// Polls `future` so many times, and drops it; whether it has ended.
+async fn polled(future: impl Future, polls: usize) -> bool {
+    let (mut future, mut left) = (pin!(future), polls);
+    poll_fn(|cx| {
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending if left == 0 => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn leave(conn: &mut MySqlConnection, left: Left) {
+    if let Left::Rows = left {
+        drop(soon(conn.query_iter("SELECT 1; SELECT 2")).await.unwrap());
+        return;
+    }
+    let begun = soon(conn.start_transaction(TxOpts::default())).await;
+    let mut transaction = begun.unwrap();
+    if let Left::EndedTransaction = left {
+        soon(transaction.query_drop("COMMIT")).await.unwrap();
+    }
+}
+
+async fn leave_by_the_driver(conn: &mut Conn, left: Left) {
+    if let Left::Rows = left {
+        drop(soon(conn.query_iter("SELECT 1; SELECT 2")).await.unwrap());
+        return;
+    }
+    let begun = soon(conn.start_transaction(TxOpts::default())).await;
+    let mut transaction = begun.unwrap();
+    if let Left::EndedTransaction = left {
+        soon(transaction.query_drop("COMMIT")).await.unwrap();
+    }
+}
+
+/// Has `use_it` poll a command more and more often, until it ends; after each time the next user
+/// asks.
+async fn nobody_gets_the_answer(
+    recycle: Recycle,
+    use_it: impl AsyncFn(&mut PooledConnection, usize) -> bool,
+) {
+    let pool = pool_of_one(config().recycle(recycle.clone())).await;
+    for polls in 1..20 {
+        let mut conn = soon(pool.get()).await.unwrap();
+        let ended = use_it(&mut conn, polls).await;
+        drop(conn);
+        let mut next = soon(pool.get()).await.unwrap();
+        for mine in ["first", "second", "third"] {
+            let answer = soon(next.query_first(format!("SELECT '{mine}'"))).await;
+            let answer: Option<String> = answer.unwrap();
+            assert_eq!(answer.as_deref(), Some(mine), "{recycle:?}, {polls} polls");
+        }
+        if ended {
+            break;
+        }
+    }
+    soon(pool.close()).await;
+}
+
+fn policies() -> [Recycle; 4] {
+    let custom = Recycle::Custom("DO 1".to_owned());
+    [Recycle::Fast, Recycle::Verified, Recycle::Clean, custom]
+}
+
+#[tokio::test]
+async fn nobody_gets_the_answer_to_a_query_given_up_after_something_that_was_dropped() {
+    for left in EVERYTHING {
+        nobody_gets_the_answer(Recycle::Fast, async |conn, polls| {
+            leave(conn, left).await;
+            polled(conn.query_drop(GIVEN_UP), polls).await
+        })
+        .await;
+        nobody_gets_the_answer(Recycle::Fast, async |conn, polls| {
+            leave(conn, left).await;
+            polled(GIVEN_UP.ignore(&mut **conn), polls).await
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_the_answer_to_a_query_given_up_on_the_drivers_own_connection() {
+    for recycle in policies() {
+        for left in EVERYTHING {
+            nobody_gets_the_answer(recycle.clone(), async |conn, polls| {
+                let driver: &mut Conn = conn;
+                leave_by_the_driver(driver, left).await;
+                polled(driver.query_drop(GIVEN_UP), polls).await
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_the_answer_to_a_query_given_up_inside_a_transaction_with_rows_unread() {
+    for recycle in policies() {
+        nobody_gets_the_answer(recycle, async |conn, polls| {
+            let begun = soon(conn.start_transaction(TxOpts::default())).await;
+            let mut transaction = begun.unwrap();
+            let rows = soon(transaction.query_iter("SELECT 1; SELECT 2")).await;
+            drop(rows.unwrap());
+            polled(transaction.query_drop(GIVEN_UP), polls).await
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_given_up_after_a_dropped_transaction_is_killed() {
+    const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE \
+                            '%sleep(57)' AND info NOT LIKE '%processlist%'";
+    for left in EVERYTHING {
+        let pool = pool_of_one(config()).await;
+        let mut conn = soon(pool.get()).await.unwrap();
+        leave(&mut conn, left).await;
+        dropped_when(conn.query_drop("DO sleep(57)"), server(), SLEEPING, "1").await;
+        drop(conn);
+        let mut next = soon(pool.get()).await.unwrap();
+        assert_eq!(one::<i64>(&mut next, "SELECT 1").await, 1);
+        until(server(), SLEEPING, "0").await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_dropped_before_other_queries_costs_no_connection() {
+    let (manager, mut conn) = connected(config()).await;
+    for left in EVERYTHING {
+        leave(&mut conn, left).await;
+        soon(conn.query_drop("SELECT 1")).await.unwrap();
+        assert_eq!(manager.condition(&mut conn), Condition::Ready, "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_drivers_own_connection_costs_a_round_trip_and_no_connection() {
+    let (manager, mut conn) = connected(config()).await;
+    soon(conn.query_drop("SET @kept = 7")).await.unwrap();
+    let driver: &mut Conn = &mut conn;
+    soon(driver.query_drop("SELECT * FROM absent"))
+        .await
+        .unwrap_err();
+    assert_eq!(manager.condition(&mut conn), Condition::NeedsRecycle);
+    soon(manager.recycle(&mut conn)).await.unwrap();
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    assert_eq!(one::<i64>(&mut conn, "SELECT @kept").await, 7);
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+}
