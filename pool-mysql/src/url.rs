@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mysql_async::{IsolationLevel, Opts};
 use pool_core::duration;
-use pool_core::url::{has_plain_names, scheme, take_parameters};
+use pool_core::url::{is_plain, scheme, take_parameters};
 
 use crate::config::{MySqlConfig, Recycle};
 
@@ -70,9 +70,10 @@ impl MySqlConfig {
             let rule = "mysql, as in the URL mysql://app@localhost/shop";
             return Err(UrlError::value("scheme", scheme, rule));
         }
-        if !has_plain_names(url) {
-            let rule = "of a to z and _ (are user and password percent-encoded?)";
-            return Err(UrlError::value("name of a parameter", "…", rule));
+        if may_show_a_password(url) {
+            let rule = "one with @ only before the host, and names of parameters of a to z and _ (are \
+                        user and password percent-encoded?)";
+            return Err(UrlError::value("URL", "…", rule));
         }
         let (ours, url) = take_parameters(url, is_ours);
         let mut config = Self::new(Opts::from_url(&url).map_err(UrlError::Driver)?);
@@ -150,6 +151,22 @@ impl FromStr for MySqlConfig {
     }
 }
 
+/// The names and values of the parameters, as they are written.
+fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
+    let (_, query) = url.split_once('?').unwrap_or_default();
+    let pairs = query.split('&');
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Whether a path or a parameter may be the rest of a password that nobody encoded: the host ends at
+/// the first `/`, `?` or `#`, whatever follows, and the pool's name and errors show what does.
+fn may_show_a_password(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let path = rest[host.len()..].split('?').next().unwrap_or_default();
+    path.contains('@') || !parameters(url).all(|(name, _)| is_plain(name))
+}
+
 /// The duration, longer than zero, that `text` says.
 fn duration(text: &str) -> Option<Duration> {
     duration::parse(text).filter(|duration| !duration.is_zero())
@@ -195,6 +212,11 @@ mod tests {
             ),
             ("postgres://u:hunter2@h/db", "postgres"),
             ("mysql://u:a@b?hunter2@h/db", "percent-encoded"),
+            ("mysql://u:?hunter2@h/db", "percent-encoded"),
+            ("mysql://u:1?hunter2@h/db", "percent-encoded"),
+            ("mysql://u:1/hunter2@h/db", "percent-encoded"),
+            ("mysql://u:a@b/hunter2@h/db", "percent-encoded"),
+            ("mysql://u:1#hunter2@h/db", "percent-encoded"),
             ("u:hunter2@h/db", "scheme"),
             ("", "URL"),
         ] {
