@@ -33,7 +33,7 @@ use crate::session::isolation_name;
 /// | `tls`, `tls_ca` (feature `rustls`) | off | `tls_ca=/etc/ca.pem`, `require_ssl=true` |
 /// | [`variable`](Self::variable), [`init_sql`](Self::init_sql), [`password`](Self::password), [`password_provider`](Self::password_provider) | none | |
 ///
-/// Other parameters are the driver's, `socket`, `compress` and `tcp_keepalive` among them. Of the
+/// Other parameters are the driver's, `socket`, `compression` and `tcp_keepalive` among them. Of the
 /// driver's options those of its own pool have no effect, and `prefer_socket` is always off: it
 /// would open two connections for each, and reach a server of the same machine though another was
 /// asked for. Name the `socket` to use one.

@@ -76,7 +76,15 @@ impl MySqlConfig {
             return Err(UrlError::value("URL", "…", rule));
         }
         let (ours, url) = take_parameters(url, is_ours);
-        let mut config = Self::new(Opts::from_url(&url).map_err(UrlError::Driver)?);
+        let opts = Opts::from_url(&url).map_err(UrlError::Driver)?;
+        let of_tls = |(name, _): &(&str, &str)| TLS_PARAMETERS.contains(name);
+        if opts.ssl_opts().is_none()
+            && let Some((name, value)) = parameters(&url).find(of_tls)
+        {
+            let rule = "beside require_ssl=true: without it nothing is encrypted";
+            return Err(UrlError::value(name, value, rule));
+        }
+        let mut config = Self::new(opts);
         for (name, value) in ours {
             config = config.set(&name, &value)?;
         }
@@ -142,6 +150,9 @@ const PARAMETERS: [&str; 10] = [
     "kill_abandoned",
     "tls_ca",
 ];
+
+/// The driver's parameters that it passes over unless `require_ssl` is on.
+const TLS_PARAMETERS: [&str; 3] = ["verify_ca", "verify_identity", "built_in_roots"];
 
 impl FromStr for MySqlConfig {
     type Err = UrlError;
@@ -224,6 +235,23 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_tls_means_tls() {
+        for parameter in ["verify_ca=true", "verify_identity=false", "built_in_roots=true"] {
+            let url = format!("mysql://h/db?{parameter}");
+            let error = MySqlConfig::from_url(&url).unwrap_err();
+            assert!(error.to_string().contains("require_ssl=true"), "{error}");
+            let config = MySqlConfig::from_url(&format!("{url}&require_ssl=true")).unwrap();
+            assert!(config.opts.ssl_opts().is_some());
+        }
+    }
+
+    #[test]
+    fn the_drivers_parameters_that_the_docs_name_are_its_own() {
+        let url = "mysql://h/db?socket=/run/s&compression=fast&tcp_keepalive=1000";
+        assert!(MySqlConfig::from_url(url).unwrap().opts.compression().is_some());
     }
 
     #[test]
