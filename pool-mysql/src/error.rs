@@ -31,7 +31,7 @@ use pool_core::{Cause, Severity};
 /// | [`Unreachable`](Cause::Unreachable) | no route to the host or its network | yes |
 /// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
 /// | [`TimedOut`](Cause::TimedOut) | the system's time limit for packets | yes |
-/// | [`Lost`](Cause::Lost) | end of stream, reset; 1080, 1081, 1152 to 1161, 1184, 4031 (MySQL) | yes |
+/// | [`Lost`](Cause::Lost) | end of stream, reset; 1080, 1081, 1152, 1154 to 1161, 1184, 4031 (MySQL) | yes |
 /// | [`Tls`](Cause::Tls) | rustls; a server without TLS; 3159, 4156 | no |
 /// | [`Authentication`](Cause::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 4151, 3032 | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
@@ -93,7 +93,7 @@ fn cause_of_code(code: u16) -> Cause {
         1129 => Cause::HostBlocked,
         1049 => Cause::DatabaseMissing,
         1053 | 1077 | 1079 => Cause::ShuttingDown,
-        1080 | 1081 | 1152..=1161 | 1184 | 4031 => Cause::Lost,
+        1080 | 1081 | 1152 | 1154..=1161 | 1184 | 4031 => Cause::Lost,
         1290 | 1836 => Cause::ReadOnly,
         1792 => Cause::ReadOnlyTransaction,
         1969 | 3024 => Cause::StatementTimeout,
@@ -239,7 +239,7 @@ mod tests {
             (&[1317, 1927, 3169], Cause::Interrupted, true),
             (&[1020, 1205, 1213], Cause::LockConflict, true),
             (&[3159, 4156], Cause::Tls, false),
-            (&[1062, 1064, 1146], Cause::Other, false),
+            (&[1062, 1064, 1146, 1153], Cause::Other, false),
         ] {
             for &code in codes {
                 let error = server(code);

@@ -246,6 +246,20 @@ async fn a_lock_that_is_not_free_in_time_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn a_packet_too_large_for_the_server_is_not_taken_for_a_lost_connection() {
+    let server = MySql::new()
+        .setting("max-allowed-packet", "1M")
+        .start()
+        .unwrap();
+    let manager = manager(&format!("{}&max_allowed_packet=16777216", server.url()));
+    let mut conn = soon(manager.connect()).await.unwrap();
+    let sql = format!("SELECT length('{}')", "x".repeat(2_000_000));
+    let error = failure(&mut conn, &sql).await;
+    assert_eq!(error.code(), Some(1153), "{error}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
 async fn a_pool_whose_server_was_restarted_serves_again() {
     let server = MySql::new().start().unwrap();
     let pool = Pool::builder(MySqlManager::new(
