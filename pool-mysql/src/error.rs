@@ -33,12 +33,12 @@ use pool_core::{Cause, Severity};
 /// | [`TimedOut`](Cause::TimedOut) | the system's time limit for packets | yes |
 /// | [`Lost`](Cause::Lost) | end of stream, reset; 1080, 1081, 1152, 1154 to 1161, 1184, 4031 (MySQL) | yes |
 /// | [`Tls`](Cause::Tls) | rustls; a server without TLS; 3159, 4156 | no |
-/// | [`Authentication`](Cause::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 4151, 3032 | no |
+/// | [`Authentication`](Cause::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 4151 | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
 /// | [`HostBlocked`](Cause::HostBlocked) | 1129 | no |
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 1049 | no |
 /// | [`TooManyConnections`](Cause::TooManyConnections) | 1040, 1203, 1226 | yes |
-/// | [`ShuttingDown`](Cause::ShuttingDown) | 1053, 1077, 1079 | yes |
+/// | [`ShuttingDown`](Cause::ShuttingDown) | 1053, 1077, 1079; 3032 (MySQL's offline mode) | yes |
 /// | [`ReadOnly`](Cause::ReadOnly) | 1290, 1836 | yes |
 /// | [`ReadOnlyTransaction`](Cause::ReadOnlyTransaction) | 1792 | no |
 /// | [`StatementTimeout`](Cause::StatementTimeout) | 1969 (MariaDB), 3024 (MySQL) | yes |
@@ -87,12 +87,12 @@ pub(crate) fn cause_of(error: &mysql_async::Error) -> Cause {
 fn cause_of_code(code: u16) -> Cause {
     match code {
         1040 | 1203 | 1226 => Cause::TooManyConnections,
-        1044 | 1045 | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3032 | 3118 | 4151 => {
+        1044 | 1045 | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118 | 4151 => {
             Cause::Authentication
         }
         1129 => Cause::HostBlocked,
         1049 => Cause::DatabaseMissing,
-        1053 | 1077 | 1079 => Cause::ShuttingDown,
+        1053 | 1077 | 1079 | 3032 => Cause::ShuttingDown,
         1080 | 1081 | 1152 | 1154..=1161 | 1184 | 4031 => Cause::Lost,
         1290 | 1836 => Cause::ReadOnly,
         1792 => Cause::ReadOnlyTransaction,
@@ -231,7 +231,7 @@ mod tests {
             ),
             (&[1129], Cause::HostBlocked, false),
             (&[1049], Cause::DatabaseMissing, false),
-            (&[1053, 1077, 1079], Cause::ShuttingDown, true),
+            (&[1053, 1077, 1079, 3032], Cause::ShuttingDown, true),
             (&[1158, 4031], Cause::Lost, true),
             (&[1290, 1836], Cause::ReadOnly, true),
             (&[1792], Cause::ReadOnlyTransaction, false),
