@@ -3,6 +3,7 @@
 //! What all connections share is kept once: the driver's options (a copy of them for each would
 //! cost more memory than all else of ours) and what the server said of itself.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -173,9 +174,16 @@ impl Connector {
         Ok(last.clone())
     }
 
-    /// A name that cannot be resolved has no error kind of its own: it is looked up once more.
+    /// A name that cannot be resolved has no error kind of its own: it is looked up once more. And
+    /// what is not found where there is no socket is a file of the TLS settings.
     async fn explained(&self, error: mysql_async::Error) -> MySqlError {
         let opts = &self.config.opts;
+        if let mysql_async::Error::Io(IoError::Io(error)) = &error
+            && error.kind() == ErrorKind::NotFound
+            && opts.socket().is_none()
+        {
+            return MySqlError::certificate(error, &self.address);
+        }
         let from_system = matches!(
             &error,
             mysql_async::Error::Io(IoError::Io(error)) if error.raw_os_error().is_some()

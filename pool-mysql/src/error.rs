@@ -32,7 +32,7 @@ use pool_core::{Cause, Severity};
 /// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
 /// | [`TimedOut`](Cause::TimedOut) | the system's time limit for packets | yes |
 /// | [`Lost`](Cause::Lost) | end of stream, reset; 1080, 1081, 1152, 1154 to 1161, 1184, 4031 (MySQL) | yes |
-/// | [`Tls`](Cause::Tls) | rustls; a server without TLS; 3159, 4156 | no |
+/// | [`Tls`](Cause::Tls) | rustls; a file of certificates that is not there; a server without TLS; 3159, 4156 | no |
 /// | [`Authentication`](Cause::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 4151 | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
 /// | [`HostBlocked`](Cause::HostBlocked) | 1129 | no |
@@ -138,6 +138,12 @@ impl MySqlError {
 
     pub(crate) fn dns(error: io::Error, address: &Arc<str>) -> Self {
         Self::other(Cause::Dns, error).at(address)
+    }
+
+    /// A file of the TLS settings cannot be read.
+    pub(crate) fn certificate(error: &io::Error, address: &Arc<str>) -> Self {
+        let what = format!("a file of certificates or keys: {error}");
+        Self::other(Cause::Tls, what).at(address)
     }
 
     pub(crate) fn password(error: Box<dyn StdError + Send + Sync>, address: &Arc<str>) -> Self {

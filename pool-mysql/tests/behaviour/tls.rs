@@ -62,3 +62,12 @@ async fn a_socket_needs_no_tls_and_does_not_wait_for_it() {
     assert_eq!(one::<i64>(&mut conn, "SELECT 1").await, 1);
     let _ = self::config;
 }
+
+#[tokio::test]
+async fn an_authoritys_file_that_is_not_there_is_told_as_that() {
+    let server = MySql::new().tls().start().unwrap();
+    let manager = MySqlManager::from_url(&format!("{}&tls_ca=/absent.pem", server.url())).unwrap();
+    let error = soon(manager.connect()).await.unwrap_err();
+    assert_eq!(error.cause(), Cause::Tls, "{error}");
+    assert_eq!(manager.severity(&error), Severity::Permanent);
+}
