@@ -100,8 +100,8 @@ impl MySqlConnection {
         unseen.command(conn.reset()).await
     }
 
-    /// [`Conn::change_user`]: as [`reset`](Self::reset), and the connection of another account is
-    /// closed at its return.
+    /// [`Conn::change_user`]: as [`reset`](Self::reset), and the connection of another account, or of
+    /// a database where none is configured, is closed at its return.
     ///
     /// # Errors
     ///

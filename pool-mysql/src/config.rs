@@ -179,7 +179,8 @@ impl MySqlConfig {
         self
     }
 
-    /// SQL that each new connection runs last, and again after each reset. It must be repeatable.
+    /// SQL that each new connection runs last, and again after each reset. It must be repeatable; where
+    /// it leaves a transaction open, connecting fails.
     pub fn init_sql(mut self, sql: impl Into<String>) -> Self {
         self.init_sql = Some(sql.into());
         self

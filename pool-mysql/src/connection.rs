@@ -83,6 +83,10 @@ enum Standing {
 impl MySqlConnection {
     pub(crate) async fn open(connector: Arc<Connector>) -> Result<Self, MySqlError> {
         let (conn, server) = connector.connect().await?;
+        if status(&conn).is_some_and(is_open) {
+            let what = "the SQL for a new connection left a transaction";
+            return Err(MySqlError::dirty(what).at(&connector.address));
+        }
         let autocommit = has_autocommit(&conn);
         Ok(Self {
             conn,
@@ -156,9 +160,12 @@ impl MySqlConnection {
         Condition::NeedsRecycle
     }
 
-    /// Whether it has logged in as another account since (`change_user`): no reset undoes that.
+    /// Whether it has logged in as another account since, or to a database where none is configured
+    /// (`change_user`): no reset undoes that.
     fn is_somebody_elses(&self) -> bool {
-        self.conn.opts().user() != self.connector.config.opts.user()
+        let (now, configured) = (self.conn.opts(), &self.connector.config.opts);
+        now.user() != configured.user()
+            || (configured.db_name().is_none() && now.db_name().is_some())
     }
 
     pub(crate) async fn recycle(&mut self) -> Result<(), MySqlError> {

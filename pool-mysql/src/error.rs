@@ -45,7 +45,7 @@ use pool_core::{Cause, Severity};
 /// | [`Interrupted`](Cause::Interrupted) | 1317; 1927 (MariaDB), 3169 (MySQL) | yes |
 /// | [`LockConflict`](Cause::LockConflict) | 1205, 1213; 1020 (MariaDB's snapshots) | yes |
 /// | [`OutOfDescriptors`](Cause::OutOfDescriptors) | `EMFILE`, `ENFILE` | yes |
-/// | [`Dirty`](Cause::Dirty) | a reset left a transaction open | no |
+/// | [`Dirty`](Cause::Dirty) | a reset, or the SQL for a new connection, left a transaction open | no |
 /// | [`Other`](Cause::Other) | everything else | no |
 #[derive(Debug)]
 pub struct MySqlError {
@@ -170,7 +170,7 @@ impl MySqlError {
         }
     }
 
-    fn at(mut self, address: &Arc<str>) -> Self {
+    pub(crate) fn at(mut self, address: &Arc<str>) -> Self {
         self.address = Some(Arc::clone(address));
         self
     }

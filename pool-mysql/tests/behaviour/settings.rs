@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::{ChangeUserOpts, IsolationLevel, prelude::Queryable};
-use pool_mysql::{Cause, MySqlError, MySqlManager, Recycle};
+use pool_mysql::{Cause, MySqlConfig, MySqlError, MySqlManager, Recycle};
 
 use pool_servers::MySql;
 
@@ -148,4 +148,26 @@ async fn a_connection_that_has_become_another_accounts_is_not_kept() {
         .with_pass(Some("y".into()));
     soon(conn.change_user(other)).await.unwrap();
     assert_eq!(manager.condition(&mut conn), Condition::Broken);
+}
+
+#[tokio::test]
+async fn a_connection_that_has_gone_to_a_database_where_none_is_configured_is_not_kept() {
+    let url = server().url().replace("/pool", "/");
+    let (manager, mut conn) = connected(MySqlConfig::from_url(&url).unwrap()).await;
+    let elsewhere = ChangeUserOpts::new().with_db_name(Some("pool".into()));
+    soon(conn.change_user(elsewhere)).await.unwrap();
+    assert_eq!(manager.condition(&mut conn), Condition::Broken);
+}
+
+#[tokio::test]
+async fn sql_that_leaves_a_transaction_on_a_new_connection_fails_the_connect_and_says_so() {
+    for sql in [
+        "BEGIN",
+        "SET autocommit = 0; SELECT * FROM information_schema.engines; BEGIN",
+    ] {
+        let manager = MySqlManager::new(config().init_sql(sql));
+        let error = soon(manager.connect()).await.unwrap_err();
+        assert_eq!(error.cause(), Cause::Dirty, "{error}");
+        assert!(error.to_string().contains("transaction"), "{error}");
+    }
 }
