@@ -32,7 +32,7 @@ use tokio::time::timeout;
 
 use crate::commands::{Doubt, Sender, Unseen};
 use crate::config::Recycle;
-use crate::connector::{Connector, Stop};
+use crate::connector::{Connector, Stop, Target};
 use crate::error::MySqlError;
 use crate::server::ServerInfo;
 
@@ -65,6 +65,8 @@ pub struct MySqlConnection {
     conn: Conn,
     connector: Arc<Connector>,
     server: Arc<ServerInfo>,
+    /// [`Connector::now`] of then.
+    opened: u32,
     /// Whether the session began with autocommit on.
     autocommit: bool,
     /// Whether somebody could have used it since it was opened or recycled.
@@ -83,6 +85,7 @@ enum Standing {
 impl MySqlConnection {
     pub(crate) async fn open(connector: Arc<Connector>) -> Result<Self, MySqlError> {
         let (conn, server) = connector.connect().await?;
+        let opened = connector.now();
         if status(&conn).is_some_and(is_open) {
             let what = "the SQL for a new connection left a transaction";
             return Err(MySqlError::dirty(what).at(&connector.address));
@@ -92,6 +95,7 @@ impl MySqlConnection {
             conn,
             connector,
             server,
+            opened,
             autocommit,
             used: false,
             unseen: Unseen::default(),
@@ -106,12 +110,19 @@ impl MySqlConnection {
     /// Stops the statement that runs on this connection, from anywhere, by `KILL QUERY` over a
     /// connection of its own. The statement fails with error 1317, the connection stays.
     pub fn interrupter(&self) -> Interrupter {
-        let (connector, server) = (Arc::clone(&self.connector), Arc::clone(&self.server));
-        let id = self.conn.id();
+        let (connector, target) = (Arc::clone(&self.connector), self.target());
         Interrupter::new(move || {
-            let (connector, server) = (Arc::clone(&connector), Arc::clone(&server));
-            async move { connector.stop(id, &server, Stop::Statement).await }
+            let (connector, target) = (Arc::clone(&connector), target.clone());
+            async move { connector.stop(&target, Stop::Statement).await }
         })
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            id: self.conn.id(),
+            server: Arc::clone(&self.server),
+            opened: self.opened,
+        }
     }
 
     /// The driver's connection, of one that was detached from its pool.
@@ -208,10 +219,8 @@ impl MySqlConnection {
         if self.conn.is_disconnected() || self.unseen.under_way == Some(Sender::User) {
             let kills = self.connector.config.kill_abandoned;
             if is_theirs && kills && self.is_under_way().await {
-                let id = self.conn.id();
-                self.connector
-                    .stop(id, &self.server, Stop::Connection)
-                    .await;
+                let target = self.target();
+                self.connector.stop(&target, Stop::Connection).await;
             }
         } else if self.has_rows_pending() {
             // To say goodbye the driver would read all rows first.

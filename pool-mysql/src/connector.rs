@@ -5,10 +5,10 @@
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, IoError, Opts, OptsBuilder};
+use mysql_async::{Conn, IoError, Opts, OptsBuilder, Row};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -33,6 +33,16 @@ pub(crate) struct Connector {
     /// The server of the last connect.
     last_server: Mutex<Option<Arc<ServerInfo>>>,
     stopping: Semaphore,
+    began: Instant,
+}
+
+/// A connection, as the server numbers it.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) id: u32,
+    pub(crate) server: Arc<ServerInfo>,
+    /// [`Connector::now`] when it was opened.
+    pub(crate) opened: u32,
 }
 
 /// What is to be stopped.
@@ -51,6 +61,7 @@ impl Connector {
             last_opts: Mutex::new(config.opts.clone()),
             last_server: Mutex::new(None),
             stopping: Semaphore::new(STOPPING),
+            began: Instant::now(),
             config,
         }
     }
@@ -88,14 +99,23 @@ impl Connector {
         Ok((conn, server))
     }
 
-    /// Stops what runs on connection `id` of `server`. Failing is no error: the statement may have
-    /// ended by itself, and the server may be gone.
-    pub(crate) async fn stop(&self, id: u32, server: &ServerInfo, what: Stop) {
+    /// Whole seconds, rounded up, since this was made.
+    pub(crate) fn now(&self) -> u32 {
+        u32::try_from(self.began.elapsed().as_secs() + 1).unwrap_or(u32::MAX)
+    }
+
+    /// Stops what runs on a connection. Failing is no error: the statement may have ended by itself,
+    /// and the server may be gone.
+    pub(crate) async fn stop(&self, target: &Target, what: Stop) {
+        let id = target.id;
         let stopped = timeout(STOP_PATIENCE, async {
             let _turn = self.stopping.acquire().await;
             let (mut conn, answer) = self.open(None).await?;
-            // Behind one address may be several servers, each with a connection of this number.
-            let result = if answer.server == *server {
+            // Behind one address may be several servers, each with a connection of this number; and a
+            // server that was restarted since numbers them from the beginning.
+            let is_it =
+                answer.server == *target.server && !self.has_restarted(&mut conn, target).await;
+            let result = if is_it {
                 let sql = match what {
                     Stop::Statement => format!("KILL QUERY {id}"),
                     Stop::Connection => format!("KILL {id}"),
@@ -115,6 +135,16 @@ impl Connector {
             }
             Err(_) => tracing::debug!(address = %self.address, id, ?what, "not stopped in time"),
         }
+    }
+
+    /// Whether the server of `conn` runs for less time than the connection does.
+    async fn has_restarted(&self, conn: &mut Conn, target: &Target) -> bool {
+        let seconds = self.began.elapsed().as_secs();
+        let age = seconds.saturating_sub(u64::from(target.opened));
+        let told = conn.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await;
+        let told: Option<Row> = told.unwrap_or_default();
+        let uptime: Option<u64> = told.and_then(|row| row.get_opt(1)?.ok());
+        uptime.is_some_and(|uptime| uptime < age)
     }
 
     /// Opens a connection, asks the server, and runs `set_up`.

@@ -239,7 +239,11 @@ mod tests {
 
     #[test]
     fn what_is_said_of_tls_means_tls() {
-        for parameter in ["verify_ca=true", "verify_identity=false", "built_in_roots=true"] {
+        for parameter in [
+            "verify_ca=true",
+            "verify_identity=false",
+            "built_in_roots=true",
+        ] {
             let url = format!("mysql://h/db?{parameter}");
             let error = MySqlConfig::from_url(&url).unwrap_err();
             assert!(error.to_string().contains("require_ssl=true"), "{error}");
@@ -251,7 +255,13 @@ mod tests {
     #[test]
     fn the_drivers_parameters_that_the_docs_name_are_its_own() {
         let url = "mysql://h/db?socket=/run/s&compression=fast&tcp_keepalive=1000";
-        assert!(MySqlConfig::from_url(url).unwrap().opts.compression().is_some());
+        assert!(
+            MySqlConfig::from_url(url)
+                .unwrap()
+                .opts
+                .compression()
+                .is_some()
+        );
     }
 
     #[test]
