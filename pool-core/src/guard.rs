@@ -23,7 +23,8 @@ const LONG: Nanos = 500_000_000;
 ///
 /// It dereferences to the manager's connection. It is `'static` and may be dropped anywhere: on
 /// another thread, outside a runtime, while a panic unwinds, after the pool was closed. A
-/// connection whose holder panicked is validated before anybody else gets it.
+/// connection whose holder panicked is validated before anybody else gets it, or recycled where it
+/// needs that.
 ///
 /// The methods are associated functions, so that none shadows one of the connection.
 #[must_use = "dropped at once, it is returned at once"]
@@ -186,7 +187,7 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
         .worn(&entry.slot.record, inner.dial.generation(), now);
     match (condition, worn) {
         (Some(Condition::Ready), None) if is_unwinding => {
-            Inner::tend_and_release(entry, Care::Validate);
+            Inner::tend_after_panic(entry);
         }
         (Some(Condition::Ready), None) => {
             entry.slot.record.enter(Phase::Idle, now);

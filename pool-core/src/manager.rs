@@ -64,7 +64,8 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Called at a checkout when the `validation` setting wants it, for keepalive pings, for a
     /// connection whose user panicked, and for those that
-    /// [`PoolBuilder::connect`](crate::PoolBuilder::connect) opens.
+    /// [`PoolBuilder::connect`](crate::PoolBuilder::connect) opens; of a used connection only when its
+    /// [`condition`](Self::condition) is [`Condition::Ready`].
     fn validate(
         &self,
         conn: &mut Self::Connection,

@@ -19,7 +19,7 @@ use super::entry::Entry;
 use super::exchange::{Exchange, Refused};
 use super::record::Phase;
 use crate::error::Stage;
-use crate::manager::Manager;
+use crate::manager::{Condition, Manager};
 use crate::stats::CloseReason;
 
 /// What a connection needs.
@@ -134,6 +134,22 @@ impl<M: Manager> Inner<M> {
         inner.host.spawn(async move {
             if let Ok(entry) = Self::tend(entry, care).await {
                 Self::release(entry);
+            }
+        });
+    }
+
+    /// Looks at what a holder returned while it panicked, now that nothing unwinds any more: a
+    /// validation alone would take what is under way on the connection for its own.
+    pub(crate) fn tend_after_panic(mut entry: Box<Entry<M>>) {
+        let now = entry.slot.inner.dial.clock.exact();
+        entry.slot.record.enter(Phase::Busy, now);
+        let inner = Arc::clone(&entry.slot.inner);
+        inner.host.spawn(async move {
+            let Entry { conn, slot, .. } = &mut *entry;
+            match caught_now(|| slot.inner.manager.condition(conn)) {
+                Some(Condition::Ready) => Self::tend_and_release(entry, Care::Validate),
+                Some(Condition::NeedsRecycle) => Self::tend_and_release(entry, Care::Recycle),
+                Some(Condition::Broken) | None => Self::close_entry(entry, CloseReason::Broken),
             }
         });
     }

@@ -124,6 +124,30 @@ async fn a_connection_whose_user_panicked_is_validated_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_known_to_need_more_is_not_just_validated_when_its_user_panicked() {
+    for breaks in [false, true] {
+        let mock = MockManager::new();
+        let pool = open(&mock, 1, 1).await;
+        let before = mock.count(Step::Validate);
+        let conn = pool.get().await.unwrap();
+        if breaks {
+            conn.break_it();
+        } else {
+            conn.make_dirty();
+        }
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _conn = conn;
+            std::panic::resume_unwind(Box::new("a user panics"));
+        }));
+        assert!(panicked.is_err());
+        drop(pool.get().await.unwrap());
+        assert_eq!(mock.count(Step::Validate), before);
+        assert_eq!(mock.count(Step::Recycle), usize::from(!breaks));
+        assert_eq!(pool.stats().closed_by.broken, u64::from(breaks));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn manager_code_that_panics_hangs_or_errs_costs_its_own_connection_only() {
     for act in [Act::Fail, Act::Hang, Act::Panic] {
         for step in [Step::Recycle, Step::Close] {

@@ -10,7 +10,7 @@ use std::task::Poll;
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable};
 use pool_mysql::mysql_async::{Conn, TxOpts};
-use pool_mysql::{MySqlConnection, PooledConnection, Recycle};
+use pool_mysql::{MySqlConnection, MySqlManager, Pool, PooledConnection, Recycle};
 
 use crate::{config, connected, dropped_when, one, pool_of_one, server, soon, until};
 
@@ -137,6 +137,54 @@ async fn nobody_gets_the_answer_to_a_query_given_up_inside_a_transaction_with_ro
         })
         .await;
     }
+}
+
+/// As a timeout that is unwrapped does.
+#[tokio::test]
+async fn nobody_gets_the_answer_to_a_query_given_up_by_a_task_that_panicked() {
+    let pool = pool_of_one(config()).await;
+    for polls in 1..20 {
+        let user = pool.clone();
+        let task = tokio::spawn(async move {
+            let mut conn = soon(user.get()).await.unwrap();
+            let ended = polled(conn.query_drop(GIVEN_UP), polls).await;
+            std::panic::resume_unwind(Box::new(ended));
+        });
+        let panicked = task.await.unwrap_err().into_panic();
+        let mut next = soon(pool.get()).await.unwrap();
+        for mine in ["first", "second", "third"] {
+            let answer = one::<String>(&mut next, &format!("SELECT '{mine}'")).await;
+            assert_eq!(answer, mine, "{polls} polls");
+        }
+        if panicked.downcast_ref() == Some(&true) {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_query_given_up_by_a_task_that_panicked_is_killed_and_costs_no_other_connection() {
+    const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE \
+                            '%sleep(56)' AND info NOT LIKE '%processlist%'";
+    let builder = Pool::builder(MySqlManager::new(config()));
+    let pool = soon(builder.min_size(2).max_size(2).connect())
+        .await
+        .unwrap();
+    let mut conn = soon(pool.get()).await.unwrap();
+    let other = soon(pool.get()).await.unwrap();
+    let id = other.id();
+    drop(other);
+    let task = tokio::spawn(async move {
+        dropped_when(conn.query_drop("DO sleep(56)"), server(), SLEEPING, "1").await;
+        std::panic::resume_unwind(Box::new(()));
+    });
+    task.await.unwrap_err();
+    until(server(), SLEEPING, "0").await;
+    let (first, second) = (
+        soon(pool.get()).await.unwrap(),
+        soon(pool.get()).await.unwrap(),
+    );
+    assert!(first.id() == id || second.id() == id);
 }
 
 #[tokio::test]
