@@ -83,7 +83,9 @@ pub struct MySqlConfig {
 /// | what `reset`, `change_user`, `set_infile_handler` did | set back | same | same | same |
 /// | `autocommit` | set back | set back | set back | set back |
 /// | session and user variables, `SET NAMES`, time zone | stay | stay | set back | as the SQL does |
-/// | temporary tables, `LOCK TABLES`, `GET_LOCK` | stay | stay | gone | as the SQL does |
+/// | a role taken on (`SET ROLE`) | stays | stays | set back | as the SQL does |
+/// | `SET TRANSACTION` for the next one | stays | stays | gone | as the SQL does |
+/// | temporary tables, `HANDLER`, `LOCK TABLES`, `FLUSH TABLES WITH READ LOCK`, `GET_LOCK`, `PREPARE` | stay | stay | gone | as the SQL does |
 /// | prepared statements of the cache | stay | stay | gone | stay |
 /// | another database (`USE`) | stays | stays | set back, if one is configured | as the SQL does |
 /// | round trips when nothing was left | 0 | 1 | 2 | 1 |

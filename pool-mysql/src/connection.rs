@@ -316,7 +316,7 @@ impl MySqlConnection {
             // Before MySQL 5.7.3 and MariaDB 10.2.4.
             self.conn.change_user(ChangeUserOpts::default()).await?;
         }
-        let sql = self.connector.config.sql_after_reset(self.server.flavour());
+        let sql = self.connector.sql_after_reset(self.server.flavour());
         self.conn.query_drop(sql).await?;
         if self.is_as_opened() {
             Ok(())

@@ -16,7 +16,7 @@ use crate::config::MySqlConfig;
 use pool_core::Cause;
 
 use crate::error::MySqlError;
-use crate::server::{Answer, Limits, ServerInfo};
+use crate::server::{Answer, Flavour, Limits, ServerInfo};
 
 /// How long stopping a statement may take, the connect for it included.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -32,6 +32,8 @@ pub(crate) struct Connector {
     last_opts: Mutex<Opts>,
     /// The server of the last connect.
     last_server: Mutex<Option<Arc<ServerInfo>>>,
+    /// [`Answer::set_role`] of the last connect.
+    last_set_role: Mutex<Option<String>>,
     stopping: Semaphore,
     began: Instant,
 }
@@ -60,6 +62,7 @@ impl Connector {
             address: config.address().into(),
             last_opts: Mutex::new(config.opts.clone()),
             last_server: Mutex::new(None),
+            last_set_role: Mutex::new(None),
             stopping: Semaphore::new(STOPPING),
             began: Instant::now(),
             config,
@@ -71,12 +74,21 @@ impl Connector {
         lock(&self.last_server).clone()
     }
 
+    pub(crate) fn sql_after_reset(&self, flavour: Flavour) -> String {
+        let set_role = lock(&self.last_set_role);
+        self.config.sql_after_reset(flavour, set_role.as_deref())
+    }
+
     /// Opens a connection and learns which server it has reached.
     pub(crate) async fn connect(&self) -> Result<(Conn, Arc<ServerInfo>), MySqlError> {
         // Most servers are of the kind of the last: asking and setting up are one round trip then.
         let expected = self.server().map(|server| server.flavour());
         let set_up = expected.and_then(|flavour| self.config.sql_after_connect(flavour));
-        let (mut conn, Answer { server, set_up, .. }) = self.open(set_up.as_deref()).await?;
+        let (mut conn, answer) = self.open(set_up.as_deref()).await?;
+        let Answer { server, set_up, .. } = answer;
+        if answer.set_role.is_some() {
+            *lock(&self.last_set_role) = answer.set_role;
+        }
         let flavour = server.flavour();
         let server = {
             let mut last = lock(&self.last_server);

@@ -40,6 +40,8 @@ pub(crate) struct Limits {
 pub(crate) struct Answer {
     pub(crate) server: ServerInfo,
     pub(crate) limits: Option<Limits>,
+    /// What gives the session the roles of its login again: a reset leaves those it has.
+    pub(crate) set_role: Option<String>,
     /// What came of setting the session up, if that was run.
     pub(crate) set_up: Option<mysql_async::Result<()>>,
 }
@@ -63,10 +65,11 @@ impl ServerInfo {
     /// Asks the server of `conn`, and for what the driver asks each connection unless it is told,
     /// and then runs `set_up`: one round trip.
     pub(crate) async fn ask(conn: &mut Conn, set_up: Option<&str>) -> mysql_async::Result<Answer> {
-        // A proxy that takes no two statements at once may take one, and one that does not know these
-        // variables is still a server.
-        for set_up in set_up.map(Some).into_iter().chain([None]) {
-            match Self::questioned(conn, set_up).await {
+        // A proxy that takes no two statements at once may take one, and one that does not know of
+        // roles, or of these variables, is still a server.
+        let attempts = [(set_up, true), (None, true), (None, false)];
+        for (set_up, roles) in &attempts[usize::from(set_up.is_none())..] {
+            match Self::questioned(conn, *set_up, *roles).await {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {}
                 Err(error) if is_not_understood(&error) => {}
@@ -78,6 +81,7 @@ impl ServerInfo {
         Ok(Answer {
             server: Self::greeted(conn),
             limits: None,
+            set_role: None,
             set_up: None,
         })
     }
@@ -86,11 +90,15 @@ impl ServerInfo {
     async fn questioned(
         conn: &mut Conn,
         set_up: Option<&str>,
+        roles: bool,
     ) -> mysql_async::Result<Option<Answer>> {
         // One column: what describes the others would take longer than what is in them.
-        let mut sql = "SELECT CONCAT_WS(' ', @@max_allowed_packet, @@wait_timeout, \
-                       IFNULL(@@hostname, ''), @@port, @@version)"
-            .to_owned();
+        let roles = roles && conn.server_version() >= (8, 0, 0);
+        let role = if roles { ", CURRENT_ROLE()" } else { "" };
+        let mut sql = format!(
+            "SELECT CONCAT_WS(' ', @@max_allowed_packet, @@wait_timeout, \
+             IFNULL(@@hostname, ''), @@port, @@version{role})"
+        );
         if let Some(set_up) = set_up {
             sql.push(';');
             sql.push_str(set_up);
@@ -100,16 +108,17 @@ impl ServerInfo {
         let done = answer.drop_result().await;
         let row = rows.into_iter().next().and_then(Result::ok);
         let told = row.as_deref().and_then(Self::read);
-        Ok(told.map(|(server, limits)| Answer {
+        Ok(told.map(|(server, limits, role)| Answer {
+            set_role: roles.then(|| server.flavour.set_role(role)),
             server,
             limits: Some(limits),
             set_up: set_up.map(|_| done),
         }))
     }
 
-    /// Largest packet, longest silence, host, port, version.
-    fn read(row: &str) -> Option<(Self, Limits)> {
-        let mut fields = row.splitn(5, ' ');
+    /// Largest packet, longest silence, host, port, version, and the roles, if there are any.
+    fn read(row: &str) -> Option<(Self, Limits, Option<&str>)> {
+        let mut fields = row.splitn(6, ' ');
         let mut field = || fields.next();
         let limits = Limits {
             max_allowed_packet: field()?.parse().ok()?,
@@ -123,7 +132,7 @@ impl ServerInfo {
             version,
             identity,
         };
-        Some((server, limits))
+        Some((server, limits, fields.next()))
     }
 
     /// What the greeting said. MySQL counts 5, 8, 9; MariaDB went from 5 to 10.
@@ -151,6 +160,17 @@ impl Flavour {
     }
 }
 
+impl Flavour {
+    /// MariaDB tells the name of one role, MySQL a list as it takes it.
+    fn set_role(self, told: Option<&str>) -> String {
+        match (self, told) {
+            (_, None) => "SET ROLE NONE".to_owned(),
+            (Self::MariaDb, Some(role)) => format!("SET ROLE `{}`", role.replace('`', "``")),
+            (Self::MySql, Some(roles)) => format!("SET ROLE {roles}"),
+        }
+    }
+}
+
 impl fmt::Display for Flavour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -170,6 +190,20 @@ impl fmt::Display for ServerInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_are_set_as_the_server_tells_them() {
+        for (told, sql) in [
+            ("10.11.6-MariaDB", "SET ROLE NONE"),
+            ("10.11.6-MariaDB a `b`", "SET ROLE `a ``b```"),
+            ("8.4.3 NONE", "SET ROLE NONE"),
+            ("8.4.3 `a b`@`%`,`c`@`%`", "SET ROLE `a b`@`%`,`c`@`%`"),
+        ] {
+            let row = format!("16777216 28800 db 3306 {told}");
+            let (server, _, role) = ServerInfo::read(&row).unwrap();
+            assert_eq!(server.flavour.set_role(role), sql);
+        }
+    }
 
     #[test]
     fn a_version_tells_mariadb_from_mysql() {

@@ -2,7 +2,8 @@
 //!
 //! `COM_RESET_CONNECTION` sets every session variable to the server's global value, the character
 //! set of the handshake included: without a `SET NAMES` after it, a server whose global character set
-//! is latin1 stores garbage from then on. It does not go back to the first database either.
+//! is latin1 stores garbage from then on. It does not go back to the first database either, nor to the
+//! roles of the login: whoever took on an administrator's would leave it to the next user.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -22,8 +23,13 @@ impl MySqlConfig {
     }
 
     /// What a connection runs after `COM_RESET_CONNECTION`.
-    pub(crate) fn sql_after_reset(&self, flavour: Flavour) -> String {
-        self.sql(flavour, true, self.opts.db_name())
+    pub(crate) fn sql_after_reset(&self, flavour: Flavour, set_role: Option<&str>) -> String {
+        let sql = self.sql(flavour, true, self.opts.db_name());
+        match set_role {
+            // First, for the rest may need its rights.
+            Some(set_role) => format!("{set_role};{sql}"),
+            None => sql,
+        }
     }
 
     fn sql(&self, flavour: Flavour, names: bool, database: Option<&str>) -> String {
@@ -135,8 +141,8 @@ mod tests {
     #[test]
     fn a_reset_gets_back_the_character_set_of_the_handshake_and_the_database() {
         assert_eq!(
-            config().sql_after_reset(Flavour::MariaDb),
-            "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci;USE `app`"
+            config().sql_after_reset(Flavour::MariaDb, Some("SET ROLE NONE")),
+            "SET ROLE NONE;SET NAMES utf8mb4 COLLATE utf8mb4_general_ci;USE `app`"
         );
     }
 

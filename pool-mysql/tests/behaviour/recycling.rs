@@ -6,7 +6,9 @@ use pool_mysql::mysql_async::{ChangeUserOpts, Error, Row, TxOpts};
 use pool_mysql::{Flavour, MySqlConfig, MySqlConnection, MySqlManager, Recycle};
 use pool_servers::MySql;
 
-use crate::{aside, config, connected, dropped_when, one, pool_of_one, server, soon, until};
+use crate::{
+    aside, config, connected, dropped_when, is_mariadb, one, pool_of_one, server, soon, until,
+};
 
 const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(60)' AND info \
      NOT LIKE '%processlist%'";
@@ -335,6 +337,41 @@ async fn nothing_that_a_session_holds_is_left_by_a_clean_recycling() {
         assert_eq!(one::<i64>(&mut conn, limit).await, 1, "{soil}");
     }
     assert_eq!(conn.id(), id);
+}
+
+#[tokio::test]
+async fn a_role_that_somebody_took_on_is_not_the_next_users_after_a_clean_recycling() {
+    for sql in [
+        "CREATE ROLE usual",
+        "CREATE ROLE taken",
+        "CREATE USER actor@'%' IDENTIFIED BY ''",
+        "GRANT ALL ON *.* TO actor@'%'",
+        "GRANT usual TO actor@'%'",
+        "GRANT taken TO actor@'%'",
+    ] {
+        aside(server(), sql);
+    }
+    let default = if is_mariadb() {
+        "SET DEFAULT ROLE usual FOR actor@'%'"
+    } else {
+        "SET DEFAULT ROLE usual TO actor@'%'"
+    };
+    let url = server().url().replace("root@", "actor@");
+    for has_default in [false, true] {
+        if has_default {
+            aside(server(), default);
+        }
+        let config = MySqlConfig::from_url(&url).unwrap().recycle(Recycle::Clean);
+        let (manager, mut conn) = connected(config).await;
+        let role = "SELECT coalesce(current_role(), 'NONE')";
+        let before = one::<String>(&mut conn, role).await;
+        assert_eq!(before.contains("usual"), has_default);
+        for taken in ["SET ROLE taken", "SET ROLE NONE"] {
+            run(&mut conn, taken).await;
+            given_back(&manager, &mut conn).await;
+            assert_eq!(one::<String>(&mut conn, role).await, before, "{taken}");
+        }
+    }
 }
 
 #[tokio::test]
