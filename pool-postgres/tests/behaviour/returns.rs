@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -436,4 +437,48 @@ async fn rows_that_somebody_keeps_unread_hold_up_nobody_else() {
         assert_eq!(soon(text(&conn, "SELECT 'x'")).await, "x", "{count} rows");
         drop(kept);
     }
+}
+
+fn panics_with(conn: PooledConnection) {
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        let _held = conn;
+        panic!("as it is meant to");
+    }));
+    assert!(panicked.is_err());
+}
+
+#[tokio::test]
+async fn a_panic_during_a_query_costs_nobody_else_their_connections() {
+    let server = server().await;
+    let manager = PgManager::new(config(&server.url()));
+    let pool = Pool::builder(manager).min_size(0).max_size(2);
+    let pool = pool.validate_timeout(Duration::from_millis(300));
+    let pool = pool.build().unwrap();
+    let conn = soon(pool.get()).await.unwrap();
+    drop(soon(pool.get()).await.unwrap());
+    {
+        let endless = conn.batch_execute("SELECT pg_sleep(1000)");
+        let begun = until(|| !server.query(ACTIVE).unwrap().is_empty());
+        tokio::select! {
+            ended = endless => panic!("{ended:?}"),
+            () = begun => {}
+        }
+    }
+    panics_with(conn);
+    until(|| pool.stats().active == 0).await;
+    assert_eq!((pool.stats().idle, pool.stats().connects), (2, 2));
+    assert!(server.query(ACTIVE).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_transaction_left_open_by_a_panic_holds_its_locks_no_longer() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let conn = soon(pool.get()).await.unwrap();
+    soon(conn.batch_execute("BEGIN")).await.unwrap();
+    panics_with(conn);
+    until(|| pool.stats().idle == 1).await;
+    let open = "SELECT pid FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+    assert!(server.query(open).unwrap().is_empty());
+    assert_eq!(pool.stats().connects, 1);
 }
