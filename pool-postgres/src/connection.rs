@@ -93,6 +93,8 @@ impl PgConnection {
     /// Who listens for long keeps the connection for long:
     /// [`PooledConnection::detach`](crate::PooledConnection) takes it out of the pool.
     pub fn notifications(&self) -> Notifications {
+        // The next user's are none of this one's business.
+        self.session.note_change();
         self.messages.subscribe()
     }
 

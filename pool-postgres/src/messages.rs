@@ -19,7 +19,7 @@ impl fmt::Debug for OnNotice {
 
 /// The notifications that a connection receives, in their order.
 ///
-/// They end when the connection breaks, is closed, or is reset on its way back to the pool. Those
+/// They end when the connection breaks, is closed, or is returned to the pool. Those
 /// that nobody has taken yet are kept in memory, however many.
 #[derive(Debug)]
 pub struct Notifications(UnboundedReceiver<Notification>);

@@ -95,6 +95,11 @@ impl Session {
         self.oblivions.load(Relaxed)
     }
 
+    /// Notes that the session is not as new.
+    pub(crate) fn note_change(&self) {
+        self.is_changed.store(true, Relaxed);
+    }
+
     /// The session is as new.
     pub(crate) fn forget_changes(&self) {
         self.is_changed.store(false, Relaxed);

@@ -137,3 +137,18 @@ async fn a_statement_timeout_among_the_options_goes_above_the_default() {
     let conn = soon(pool.get()).await.unwrap();
     assert_eq!(text(&conn, "SHOW statement_timeout").await, "5s");
 }
+
+#[tokio::test]
+async fn notifications_end_with_the_return_though_nothing_was_listened_to() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let conn = soon(pool.get()).await.unwrap();
+    let mut news = conn.notifications();
+    drop(conn);
+    let conn = soon(pool.get()).await.unwrap();
+    soon(conn.batch_execute("LISTEN news; NOTIFY news, 'for the next'"))
+        .await
+        .unwrap();
+    assert!(soon(news.recv()).await.is_none());
+    assert_eq!(pool.stats().connects, 1);
+}
