@@ -43,8 +43,9 @@
 //! A connection keeps the statements prepared with
 //! [`prepare_cached`](PgConnection::prepare_cached) and
 //! [`query_cached`](PgConnection::query_cached) (100, the least recently used go first); they
-//! outlive a reset. One that a changed table has made useless is prepared anew; after `DISCARD ALL` or
-//! `DEALLOCATE ALL` all are. [`statements`](PgConnection::statements) serves transactions as well.
+//! outlive a reset. After an error that says that one has become useless (0A000: a table has changed;
+//! 26000: the server does not know it), after `DISCARD ALL` and after `DEALLOCATE ALL` all are prepared
+//! anew. [`statements`](PgConnection::statements) serves transactions as well.
 //!
 //! # Timeouts
 //!

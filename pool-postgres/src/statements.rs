@@ -10,9 +10,12 @@ use crate::wire::Session;
 
 /// The prepared statements of one connection, the least recently used of which go first.
 ///
-/// They outlive a reset of the session, and are forgotten with `DISCARD ALL` or `DEALLOCATE ALL`. Behind a pooler that gives each transaction another server
-/// connection, such as PgBouncer before 1.21, switch the cache off
-/// ([`statement_cache`](crate::PgConfig::statement_cache) 0).
+/// They outlive a reset of the session. All are forgotten with `DISCARD ALL` or `DEALLOCATE ALL`, and
+/// after an error that says that one has become useless: its table has changed (0A000), or the server
+/// does not know it (26000). So what has failed with one can be tried again.
+///
+/// Behind a pooler that gives each transaction another server connection, such as PgBouncer before
+/// 1.21, switch the cache off ([`statement_cache`](crate::PgConfig::statement_cache) 0).
 #[derive(Debug)]
 pub struct Statements {
     /// How many are kept; 0 for none.
@@ -95,7 +98,7 @@ impl Statements {
         Ok(statement)
     }
 
-    /// Forgets the statements for `sql`, after the tables it reads have changed.
+    /// Forgets the statements for `sql`.
     pub fn remove(&self, sql: &str) {
         self.kept().statements.retain(|(known, _), _| known != sql);
     }
@@ -115,7 +118,7 @@ impl Statements {
         self.len() == 0
     }
 
-    /// Those that the server has not forgotten.
+    /// Those that are of use.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let oblivions = self.session.oblivions();

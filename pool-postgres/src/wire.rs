@@ -39,7 +39,7 @@ pub(crate) struct Session {
     /// The driver and the server may not agree on which answer belongs to which request, or on what
     /// is prepared.
     is_out_of_step: AtomicBool,
-    /// How often the server was told to forget all prepared statements.
+    /// How often prepared statements turned out to be forgotten or useless.
     oblivions: AtomicU64,
     /// The driver has prepared the statements by which it looks up types, and never prepares them
     /// again.
@@ -90,7 +90,7 @@ impl Session {
         self.is_changed.load(Relaxed)
     }
 
-    /// How often the server has forgotten all prepared statements.
+    /// How often prepared statements turned out to be forgotten or useless.
     pub(crate) fn oblivions(&self) -> u64 {
         self.oblivions.load(Relaxed)
     }
@@ -98,6 +98,19 @@ impl Session {
     /// Notes that the session is not as new.
     pub(crate) fn note_change(&self) {
         self.is_changed.store(true, Relaxed);
+    }
+
+    /// Notes that prepared statements are of no use.
+    fn note_oblivion(&self) {
+        self.oblivions.fetch_add(1, Relaxed);
+    }
+
+    /// Notes that the server knows prepared statements no more.
+    fn note_loss_of_statements(&self) {
+        self.note_oblivion();
+        if self.looks_up_types.load(Relaxed) {
+            self.is_out_of_step.store(true, SeqCst);
+        }
     }
 
     /// The session is as new.
@@ -141,16 +154,12 @@ struct Answer {
 
 impl<S> Watched<S> {
     pub(crate) fn new(stream: S, session: Arc<Session>) -> Self {
-        // The client begins with a startup packet, which has no type byte.
-        let sent = Frames {
-            headless: true,
-            ..Frames::default()
-        };
         Self {
             stream,
             session,
-            sent,
-            received: Frames::default(),
+            // The client begins with a startup packet, which has no type byte.
+            sent: Frames::new(true),
+            received: Frames::new(false),
             asked: VecDeque::new(),
             closes: false,
             answer: Answer::default(),
@@ -172,7 +181,7 @@ impl Answer {
 }
 
 /// Cuts a stream of bytes into messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Frames {
     /// The next message has no type byte.
     headless: bool,
@@ -181,11 +190,22 @@ struct Frames {
     /// Bytes of the present message's body that are still to come.
     body: usize,
     /// The first bytes of the body, as many as are looked at.
-    start: [u8; 32],
+    start: [u8; 40],
     started: usize,
 }
 
 impl Frames {
+    fn new(headless: bool) -> Self {
+        Self {
+            headless,
+            header: [0; 5],
+            have: 0,
+            body: 0,
+            start: [0; 40],
+            started: 0,
+        }
+    }
+
     /// Takes bytes in, and tells of each message that is complete: its type and how its body began.
     fn take(&mut self, mut bytes: &[u8], mut message: impl FnMut(u8, &[u8])) {
         while !bytes.is_empty() {
@@ -250,6 +270,18 @@ fn looks_up_types(body: &[u8]) -> bool {
         .is_some_and(|sql| sql.starts_with(b"SELECT t.typname, "))
 }
 
+/// The code of "cached plan must not change result type", among others.
+const OUTDATED: &[u8] = b"0A000";
+
+/// The code of "prepared statement does not exist".
+const UNKNOWN_STATEMENT: &[u8] = b"26000";
+
+/// The code of an error with this body; before it comes the severity, once translated and once not.
+fn sqlstate(body: &[u8]) -> Option<&[u8]> {
+    body.split(|byte| *byte == 0)
+        .find_map(|field| field.strip_prefix(b"C"))
+}
+
 /// Whether a command with this tag leaves the session without prepared statements.
 fn forgets_statements(tag: &[u8]) -> bool {
     [&b"DISCARD ALL\0"[..], b"DEALLOCATE ALL\0"].contains(&tag)
@@ -297,6 +329,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 if std::mem::take(&mut answer.copies) {
                     session.is_out_of_step.store(true, SeqCst);
                 }
+                match sqlstate(body) {
+                    Some(OUTDATED) => session.note_oblivion(),
+                    Some(UNKNOWN_STATEMENT) => session.note_loss_of_statements(),
+                    _ => {}
+                }
             }
             b'I' => session.has_failed.store(false, SeqCst),
             b'C' => {
@@ -305,10 +342,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                     session.is_changed.store(true, Relaxed);
                 }
                 if forgets_statements(body) {
-                    session.oblivions.fetch_add(1, Relaxed);
-                    if session.looks_up_types.load(Relaxed) {
-                        session.is_out_of_step.store(true, SeqCst);
-                    }
+                    session.note_loss_of_statements();
                 }
             }
             _ => {}
@@ -375,7 +409,7 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    use super::{Frames, Session, Watched, changes_session};
+    use super::{Frames, Session, UNKNOWN_STATEMENT, Watched, changes_session, sqlstate};
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
@@ -393,7 +427,7 @@ mod tests {
         ]
         .concat();
         for piece in 1..stream.len() {
-            let (mut frames, mut seen) = (Frames::default(), Vec::new());
+            let (mut frames, mut seen) = (Frames::new(false), Vec::new());
             for bytes in stream.chunks(piece) {
                 frames.take(bytes, |kind, body| seen.push((kind, body.first().copied())));
             }
@@ -410,10 +444,7 @@ mod tests {
 
     #[test]
     fn the_startup_packet_has_no_type() {
-        let mut frames = Frames {
-            headless: true,
-            ..Frames::default()
-        };
+        let mut frames = Frames::new(true);
         let startup = [&9_u32.to_be_bytes()[..], b"hello"].concat();
         let mut seen = Vec::new();
         let stream = [startup, message(b'Q', b"SELECT 1\0")].concat();
@@ -427,6 +458,17 @@ mod tests {
     fn commands_that_change_a_session_are_told_from_others() {
         assert!(changes_session(b"SET\0") && changes_session(b"LISTEN\0"));
         assert!(!changes_session(b"INSERT 0 1\0"));
+    }
+
+    #[test]
+    fn the_code_of_an_error_is_found_behind_the_longest_translation() {
+        // Georgian.
+        let body = "Sშეცდომა\0VERROR\0C26000\0Mprepared statement \"s1\" does not exist\0\0";
+        let mut code = None;
+        Frames::new(false).take(&message(b'E', body.as_bytes()), |_, start| {
+            code = sqlstate(start).map(<[u8]>::to_vec);
+        });
+        assert_eq!(code.as_deref(), Some(UNKNOWN_STATEMENT));
     }
 
     #[tokio::test]

@@ -143,3 +143,49 @@ async fn types_can_be_looked_up_though_somebody_had_all_statements_forgotten() {
         soon(conn.query("SELECT 'a'::late", &[])).await.unwrap();
     }
 }
+
+/// Only the next one who prepares it can help: in a transaction that has failed nothing can be tried again.
+#[tokio::test]
+async fn a_statement_that_has_become_useless_is_prepared_anew_by_the_next_who_wants_it() {
+    let server = server().await;
+    let (_, mut conn) = connected(&server.url()).await;
+    let statements = conn.statements();
+    let sql = "SELECT * FROM changing";
+    soon(conn.batch_execute("CREATE TABLE changing (a int)"))
+        .await
+        .unwrap();
+    soon(conn.prepare_cached(sql)).await.unwrap();
+    soon(conn.batch_execute("ALTER TABLE changing ADD COLUMN b text"))
+        .await
+        .unwrap();
+    let transaction = soon(conn.transaction()).await.unwrap();
+    let outdated = soon(statements.prepare(&transaction, sql)).await.unwrap();
+    let error = soon(transaction.query(&outdated, &[])).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+    soon(transaction.rollback()).await.unwrap();
+
+    let transaction = soon(conn.transaction()).await.unwrap();
+    let statement = soon(statements.prepare(&transaction, sql)).await.unwrap();
+    soon(transaction.query(&statement, &[])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_can_look_up_no_types_any_more_is_given_up() {
+    let server = server().await;
+    for name in ["early", "late"] {
+        let create = format!("CREATE TYPE {name} AS ENUM ('a')");
+        server.query(&create).unwrap();
+    }
+    let pool = pool(&server, 1);
+    let conn = soon(pool.get()).await.unwrap();
+    soon(conn.query("SELECT 'a'::early", &[])).await.unwrap();
+    let unseen = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$";
+    soon(conn.batch_execute(unseen)).await.unwrap();
+    drop(conn);
+    let conn = soon(pool.get()).await.unwrap();
+    let error = soon(conn.query("SELECT 'a'::late", &[])).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME));
+    drop(conn);
+    let conn = soon(pool.get()).await.unwrap();
+    soon(conn.query("SELECT 'a'::late", &[])).await.unwrap();
+}
