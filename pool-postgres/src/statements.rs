@@ -91,8 +91,10 @@ impl Statements {
         if let Some(statement) = self.kept().find(&key) {
             return Ok(statement);
         }
+        let oblivions = self.session.oblivions();
         let statement = client.prepare_typed(sql, types).await?;
-        if self.size > 0 {
+        // What was forgotten meanwhile may be this one.
+        if self.size > 0 && self.session.oblivions() == oblivions {
             self.kept().insert(key, statement.clone(), self.size);
         }
         Ok(statement)

@@ -1,5 +1,8 @@
 //! Prepared statements that connections keep.
 
+use std::future::Future;
+use std::pin::pin;
+
 use pool_postgres::pool_core::Manager;
 use pool_postgres::tokio_postgres::error::SqlState;
 use pool_postgres::{PgConnection, PgManager};
@@ -188,4 +191,19 @@ async fn a_connection_that_can_look_up_no_types_any_more_is_given_up() {
     drop(conn);
     let conn = soon(pool.get()).await.unwrap();
     soon(conn.query("SELECT 'a'::late", &[])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_statement_that_is_forgotten_while_it_is_prepared_is_not_kept() {
+    let server = server().await;
+    let (_, conn) = connected(&server.url()).await;
+    {
+        let mut preparing = pin!(conn.prepare_cached("SELECT 7"));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(preparing.as_mut().poll(&mut cx).is_pending());
+        soon(conn.batch_execute("DEALLOCATE ALL")).await.unwrap();
+        soon(preparing).await.unwrap();
+    }
+    let statement = soon(conn.prepare_cached("SELECT 7")).await.unwrap();
+    soon(conn.query_one(&statement, &[])).await.unwrap();
 }
