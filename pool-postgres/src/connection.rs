@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use pool_core::{Condition, Interrupter};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
@@ -151,7 +152,7 @@ impl PgConnection {
 
     /// [`Client::query`] with a statement of [`statements`](Self::statements). One that the server
     /// has forgotten, or whose result would have another type by now, because a table has changed,
-    /// is prepared anew.
+    /// is prepared anew; nothing is run twice.
     ///
     /// # Errors
     ///
@@ -168,17 +169,16 @@ impl PgConnection {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let statement = self.prepare_cached(sql).await?;
-        let answer = self.query(&statement, parameters).await;
-        match &answer {
-            Err(error) if is_outdated(error) => self.statements.remove(sql),
-            _ => return answer,
-        }
-        if self.session.is_in_transaction() {
-            // It has failed with the statement.
-            return answer;
-        }
-        let statement = self.prepare_cached(sql).await?;
-        self.query(&statement, parameters).await
+        let parameters = || parameters.iter().copied();
+        let rows = match self.query_raw(&statement, parameters()).await {
+            // Refused before it was run, and forgotten here; but a transaction has failed with it.
+            Err(error) if is_outdated(&error) && !self.session.is_in_transaction() => {
+                let statement = self.prepare_cached(sql).await?;
+                self.query_raw(&statement, parameters()).await?
+            }
+            begun => begun?,
+        };
+        rows.try_collect().await
     }
 
     pub(crate) fn condition(&self, recycle: &Recycle) -> Condition {

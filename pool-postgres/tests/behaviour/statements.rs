@@ -207,3 +207,21 @@ async fn a_statement_that_is_forgotten_while_it_is_prepared_is_not_kept() {
     let statement = soon(conn.prepare_cached("SELECT 7")).await.unwrap();
     soon(conn.query_one(&statement, &[])).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_the_server_has_begun_to_run_is_not_run_again() {
+    let server = server().await;
+    let (_, conn) = connected(&server.url()).await;
+    let half_done = "CREATE TABLE runs (code text); \
+                     CREATE PROCEDURE half_done(code text) LANGUAGE plpgsql AS $$ BEGIN \
+                     INSERT INTO runs VALUES (code); COMMIT; \
+                     RAISE EXCEPTION 'no' USING ERRCODE = code; END $$";
+    soon(conn.batch_execute(half_done)).await.unwrap();
+    for code in ["0A000", "26000"] {
+        let call = format!("CALL half_done('{code}')");
+        let error = soon(conn.query_cached(&call, &[])).await.unwrap_err();
+        assert_eq!(error.code().unwrap().code(), code);
+    }
+    let runs = server.query("SELECT count(*) FROM runs").unwrap();
+    assert_eq!(runs[0][0].as_deref(), Some("2"));
+}
