@@ -68,7 +68,7 @@ const STATEMENT_CACHE: usize = 100;
 /// | rows that somebody keeps unread (`query_raw`) | closed: no later answer would be read | same | same | same |
 /// | `DISCARD ALL`, `DEALLOCATE ALL` by the user | closed, if the driver had looked up a type: it could look up no other | same | same | same |
 /// | an open or failed transaction | rolled back | same | same | same |
-/// | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, temporary tables | undone, when seen | same | undone | undone, when seen |
+/// | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `EXPLAIN`, `CREATE …` | undone, when seen | same | undone | undone, when seen |
 /// | what functions do unseen (`set_config` of most settings, `pg_advisory_lock`) | stays, unless [`reset_on_return`](crate::PgConnection::reset_on_return) | same | undone | as the SQL does |
 /// | round trips when nothing was left | 0 | 1 | 1 | 1 |
 ///

@@ -31,7 +31,7 @@
 //! | a statement that failed | its error | one round trip: the driver may have something to add |
 //! | a `COPY FROM` that failed | its error | it is closed: the driver takes later answers for its own |
 //! | an open or failed transaction | the state in the server's answer | `ROLLBACK` |
-//! | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `CREATE TEMP …` | the tag of each command | settings reset, `UNLISTEN *`, cursors closed, advisory locks and temporary tables dropped; prepared statements of the driver stay |
+//! | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `EXPLAIN`, `CREATE …` | the tag of each command | settings reset, `UNLISTEN *`, cursors closed, advisory locks and temporary tables dropped; prepared statements of the driver stay |
 //! | rows selected into a temporary table | a `SELECT` that shows no rows | the same; of none at all, by a prepared statement, nothing is seen |
 //! | what functions do to the session (`set_config`, `pg_advisory_lock`) | nobody | the same, with [`Recycle::Clean`] |
 //! | a connection the server closed | the driver | it is closed |

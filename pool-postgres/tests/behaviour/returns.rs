@@ -482,3 +482,24 @@ async fn a_transaction_left_open_by_a_panic_holds_its_locks_no_longer() {
     assert!(server.query(open).unwrap().is_empty());
     assert_eq!(pool.stats().connects, 1);
 }
+
+#[tokio::test]
+async fn whatever_is_temporary_is_seen_and_dropped() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    for sql in [
+        "CREATE FUNCTION pg_temp.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TYPE pg_temp.mine AS (x int)",
+        "CREATE DOMAIN pg_temp.mine AS int",
+        "EXPLAIN ANALYZE CREATE TEMP TABLE mine AS SELECT 1 AS x",
+    ] {
+        let conn = soon(pool.get()).await.unwrap();
+        soon(conn.batch_execute(sql)).await.unwrap();
+        drop(conn);
+        let conn = soon(pool.get()).await.unwrap();
+        let left = "SELECT count(*)::text FROM (SELECT proname FROM pg_proc UNION ALL \
+                    SELECT typname FROM pg_type) AS named (name) WHERE name = 'mine'";
+        assert_eq!(text(&conn, left).await, "0", "{sql}");
+    }
+    assert_eq!(pool.stats().connects, 1);
+}
