@@ -134,7 +134,9 @@ pub(crate) struct Watched<S> {
 /// What the server is to end with `ReadyForQuery`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
-    /// Something that somebody waits for.
+    /// A `Query`: if rows come, what they consist of comes before.
+    Query,
+    /// Anything else that somebody waits for.
     Request,
     /// To forget a statement.
     Farewell,
@@ -145,8 +147,6 @@ enum Asked {
 struct Answer {
     /// Rows, or what they consist of, since the last command was complete.
     rows: bool,
-    /// Parameters were bound: such an answer need not say what its rows consist of.
-    bound: bool,
     /// The server takes in rows (`COPY FROM STDIN`). Until it has all of them it passes over each
     /// `Sync`: the driver's first one gets no answer of its own.
     copies: bool,
@@ -170,11 +170,11 @@ impl<S> Watched<S> {
 impl Answer {
     /// Whether the command that is complete, by its tag, may change what the next user of the session
     /// finds.
-    fn changes_session(&mut self, tag: &[u8]) -> bool {
+    fn changes_session(&mut self, asked: Option<&Asked>, tag: &[u8]) -> bool {
         let rows = std::mem::take(&mut self.rows);
         match tag.strip_prefix(b"SELECT ") {
-            // Of no rows into a table nothing is seen where parameters were bound.
-            Some(count) => !rows && (!self.bound || count.first() != Some(&b'0')),
+            // Of no rows into a table nothing is seen unless it was a `Query`.
+            Some(count) => !rows && (asked == Some(&Asked::Query) || count.first() != Some(&b'0')),
             None => changes_session(tag),
         }
     }
@@ -304,15 +304,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                     .store(body.first() != Some(&b'I'), SeqCst);
                 let ended = 1 + usize::from(std::mem::take(answer).copies);
                 for _ in 0..ended {
-                    if asked.pop_front() == Some(Asked::Request) {
+                    if let Some(Asked::Query | Asked::Request) = asked.pop_front() {
                         session.in_flight.fetch_sub(1, SeqCst);
                     }
                 }
             }
             b'T' | b'D' => answer.rows = true,
             // A setting that clients are told of has another value.
-            b'S' => session.is_changed.store(true, Relaxed),
-            b'2' => answer.bound = true,
+            b'S' => session.note_change(),
             b'G' => answer.copies = true,
             b'E' => {
                 session.has_failed.store(true, SeqCst);
@@ -329,8 +328,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             b'I' => session.has_failed.store(false, SeqCst),
             b'C' => {
                 session.has_failed.store(false, SeqCst);
-                if answer.changes_session(body) {
-                    session.is_changed.store(true, Relaxed);
+                if answer.changes_session(asked.front(), body) {
+                    session.note_change();
                 }
                 if forgets_statements(body) {
                     session.note_loss_of_statements();
@@ -371,7 +370,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
                 b'S' if *closes => asked.push_back(Asked::Farewell),
                 // The login, too, ends with a `ReadyForQuery`.
                 0 | b'Q' | b'S' => {
-                    asked.push_back(Asked::Request);
+                    asked.push_back(match kind {
+                        b'Q' => Asked::Query,
+                        _ => Asked::Request,
+                    });
                     session.requests.fetch_add(1, SeqCst);
                     session.in_flight.fetch_add(1, SeqCst);
                 }

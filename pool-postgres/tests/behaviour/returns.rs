@@ -503,3 +503,21 @@ async fn whatever_is_temporary_is_seen_and_dropped() {
     }
     assert_eq!(pool.stats().connects, 1);
 }
+
+#[tokio::test]
+async fn a_cursor_of_the_driver_read_to_its_end_is_nothing_left_behind() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let mut conn = soon(pool.get()).await.unwrap();
+    let transaction = soon(conn.transaction()).await.unwrap();
+    let portal = transaction.bind("SELECT generate_series(1, 4)", &[]);
+    let portal = soon(portal).await.unwrap();
+    for rows in [2, 2, 0] {
+        let read = soon(transaction.query_portal(&portal, 2)).await.unwrap();
+        assert_eq!(read.len(), rows);
+    }
+    soon(transaction.commit()).await.unwrap();
+    drop((portal, conn));
+    drop(soon(pool.get()).await.unwrap());
+    assert_eq!(pool.stats().recycle.count, 0);
+}
