@@ -56,10 +56,10 @@ impl Session {
         self.in_flight.load(SeqCst) > 0
             || self.is_sending.load(SeqCst)
             || self.has_failed.load(SeqCst)
-            || self.is_stalled()
     }
 
-    /// Whether the driver waits for somebody to take rows, and reads nothing for anybody until then.
+    /// Whether the driver waits for somebody to take rows, and reads nothing for anybody until then;
+    /// as it was when the driver had last done all it could.
     pub(crate) fn is_stalled(&self) -> bool {
         self.is_stalled.load(Relaxed)
     }

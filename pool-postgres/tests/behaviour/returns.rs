@@ -521,3 +521,16 @@ async fn a_cursor_of_the_driver_read_to_its_end_is_nothing_left_behind() {
     drop(soon(pool.get()).await.unwrap());
     assert_eq!(pool.stats().recycle.count, 0);
 }
+
+/// The driver gives its rows on while it reads, and their user may be done before it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_came_in_many_pieces_are_nothing_left_behind() {
+    let server = server().await;
+    let pool = pool(&server, 1);
+    let sql = "SELECT repeat('x', 500) FROM generate_series(1, 2000)";
+    for _ in 0..100 {
+        let conn = soon(pool.get()).await.unwrap();
+        assert_eq!(soon(conn.query(sql, &[])).await.unwrap().len(), 2000);
+    }
+    assert_eq!(pool.stats().recycle.count, 0);
+}
