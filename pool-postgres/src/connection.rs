@@ -214,23 +214,28 @@ impl PgConnection {
         self.fresh_at == self.session.requests()
     }
 
-    /// Asks the server whether it is there: one round trip, and no use of the session.
+    /// Asks the server whether it is there.
     pub(crate) async fn ping(&mut self) -> Result<(), PgError> {
-        let was_unused = self.is_unused();
-        self.client.simple_query("").await?;
-        if was_unused {
-            self.fresh_at = self.session.requests();
-        }
-        Ok(())
+        self.ask("").await.map(drop)
     }
 
     /// Whether the server takes no writes in this session.
-    pub(crate) async fn is_read_only(&self) -> Result<bool, PgError> {
-        let answer = self.client.simple_query("SHOW transaction_read_only");
-        Ok(answer.await?.iter().any(|message| match message {
+    pub(crate) async fn is_read_only(&mut self) -> Result<bool, PgError> {
+        let answer = self.ask("SHOW transaction_read_only").await?;
+        Ok(answer.iter().any(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
             _ => false,
         }))
+    }
+
+    /// One round trip, and no use of the session.
+    async fn ask(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, PgError> {
+        let was_unused = self.is_unused();
+        let answer = self.client.simple_query(sql).await?;
+        if was_unused {
+            self.fresh_at = self.session.requests();
+        }
+        Ok(answer)
     }
 
     /// Brings the session back to a fresh state; the driver's prepared statements stay.

@@ -48,7 +48,7 @@ impl PgManager {
         target: &Target,
         startup: &tokio_postgres::Config,
     ) -> Result<PgConnection, PgError> {
-        let conn = PgConnection::open(target, startup, &self.config).await?;
+        let mut conn = PgConnection::open(target, startup, &self.config).await?;
         let wants_read_only = match startup.get_target_session_attrs() {
             TargetSessionAttrs::ReadWrite => false,
             TargetSessionAttrs::ReadOnly => true,

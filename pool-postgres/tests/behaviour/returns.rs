@@ -534,3 +534,18 @@ async fn rows_that_came_in_many_pieces_are_nothing_left_behind() {
     }
     assert_eq!(pool.stats().recycle.count, 0);
 }
+
+#[tokio::test]
+async fn sql_of_the_users_own_does_not_run_before_the_first_use() {
+    let server = server().await;
+    server.query("CREATE TABLE uses (at int)").unwrap();
+    let recycle = Recycle::Custom("INSERT INTO uses VALUES (1)".to_owned());
+    let url = format!("{}?target_session_attrs=read-write", server.url());
+    let manager = PgManager::new(config(&url).recycle(recycle));
+    let pool = Pool::builder(manager).min_size(0).max_size(1);
+    let pool = pool.build().unwrap();
+    drop(soon(pool.get()).await.unwrap());
+    drop(soon(pool.get()).await.unwrap());
+    let uses = server.query("SELECT count(*) FROM uses").unwrap();
+    assert_eq!(uses[0][0].as_deref(), Some("0"));
+}
