@@ -181,8 +181,8 @@ impl PgConfig {
     pub(crate) fn startup(&self) -> tokio_postgres::Config {
         let mut driver = self.driver.clone();
         let limit = self.statement_timeout.map(|limit| {
-            // The server takes 0 for no limit at all.
-            let milliseconds = limit.as_micros().div_ceil(1000).max(1);
+            // The server takes 0 for no limit at all, and no more than this.
+            let milliseconds = limit.as_micros().div_ceil(1000).clamp(1, i32::MAX as u128);
             format!("-c statement_timeout={milliseconds}ms")
         });
         let given = driver.get_options().map(str::to_owned);

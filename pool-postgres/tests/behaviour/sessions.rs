@@ -152,3 +152,12 @@ async fn notifications_end_with_the_return_though_nothing_was_listened_to() {
     assert!(soon(news.recv()).await.is_none());
     assert_eq!(pool.stats().connects, 1);
 }
+
+#[tokio::test]
+async fn a_statement_timeout_beyond_what_the_server_can_count_is_its_longest() {
+    let server = server().await;
+    let settings = config(&server.url()).statement_timeout(Duration::MAX);
+    let conn = soon(PgManager::new(settings).connect()).await.unwrap();
+    let limit = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'";
+    assert_eq!(text(&conn, limit).await, i32::MAX.to_string());
+}
