@@ -127,14 +127,12 @@ impl Hosts {
         self.ordered(addresses.into_iter().map(target).collect())
     }
 
-    /// Notes whether `server`, a host or one of its addresses, could be reached.
-    pub(crate) fn note(&self, server: &impl fmt::Display, reached: bool) {
-        let mut failed = self.failed();
-        failed.retain(|_, at| at.elapsed() < REST);
-        if reached {
-            failed.remove(&server.to_string());
-        } else {
-            failed.insert(server.to_string(), Instant::now());
+    /// Begins a try of `server`, a host or one of its addresses.
+    pub(crate) fn begin(&self, server: &impl fmt::Display) -> Try<'_> {
+        Try {
+            hosts: self,
+            server: server.to_string(),
+            reached: false,
         }
     }
 
@@ -160,6 +158,34 @@ impl Hosts {
     }
 }
 
+/// A try of a server. However it ends, by itself or because nobody waits for it any more, the server
+/// is noted as failed, unless it was reached.
+pub(crate) struct Try<'a> {
+    hosts: &'a Hosts,
+    server: String,
+    reached: bool,
+}
+
+impl Try<'_> {
+    /// The server was reached.
+    pub(crate) fn succeed(mut self) {
+        self.reached = true;
+    }
+}
+
+impl Drop for Try<'_> {
+    fn drop(&mut self) {
+        let server = std::mem::take(&mut self.server);
+        let mut failed = self.hosts.failed();
+        failed.retain(|_, at| at.elapsed() < REST);
+        if self.reached {
+            failed.remove(&server);
+        } else {
+            failed.insert(server, Instant::now());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -180,12 +206,12 @@ mod tests {
     async fn who_failed_lately_comes_last_until_it_has_rested() {
         let hosts = hosts("postgres://a,b,c/db");
         let [a, b, c] = ["a:5432", "b:5432", "c:5432"];
-        hosts.note(&a, false);
+        drop(hosts.begin(&a));
         assert_eq!(order(&hosts), [b, c, a]);
         tokio::time::advance(REST).await;
         assert_eq!(order(&hosts), [a, b, c]);
-        hosts.note(&a, false);
-        hosts.note(&a, true);
+        drop(hosts.begin(&a));
+        hosts.begin(&a).succeed();
         assert_eq!(order(&hosts), [a, b, c]);
     }
 
@@ -229,7 +255,7 @@ mod tests {
         };
         let limit = matches!(error, PgError::TimedOut { after: LIMIT, .. });
         assert!(limit, "{error}");
-        hosts.note(&targets[0], false);
+        drop(hosts.begin(&targets[0]));
         let targets = hosts.at(addresses);
         assert!(targets[0].connect().await.is_ok());
         assert!(targets[0].to_string().ends_with(" (127.0.0.1)"));

@@ -89,24 +89,27 @@ impl Manager for PgManager {
         let startup = self.startup_now().await?;
         let (limit, mut failed) = (self.hosts.limit(), None);
         for host in self.hosts.in_order() {
+            let try_of_host = self.hosts.begin(host);
             let targets = match within(limit, host, self.hosts.targets(host)).await {
                 Ok(targets) => targets,
                 Err(error) => {
-                    self.hosts.note(host, false);
                     failed = Some(error);
                     continue;
                 }
             };
             for target in targets {
-                let opened = within(limit, &target, self.open(&target, &startup)).await;
-                self.hosts.note(&target, opened.is_ok());
-                self.hosts.note(host, opened.is_ok());
-                match opened {
-                    // Another server will say the same to this user.
-                    Err(error) if self.severity(&error) != Severity::Permanent => {
-                        failed = Some(error);
+                let try_of_target = self.hosts.begin(&target);
+                match within(limit, &target, self.open(&target, &startup)).await {
+                    Ok(conn) => {
+                        try_of_target.succeed();
+                        try_of_host.succeed();
+                        return Ok(conn);
                     }
-                    done => return done,
+                    // Another server will say the same to this user.
+                    Err(error) if self.severity(&error) == Severity::Permanent => {
+                        return Err(error);
+                    }
+                    Err(error) => failed = Some(error),
                 }
             }
         }

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use pool_postgres::pool_core::{Manager, Severity};
-use pool_postgres::{Cause, PgError, PgManager};
+use pool_postgres::{Cause, PgError, PgManager, Pool};
 use pool_servers::{FaultProxy, Postgres};
 
 use crate::{config, server, soon};
@@ -212,4 +214,23 @@ async fn a_user_without_the_right_to_connect_is_refused_for_good() {
         !error.is_transient() && error.to_string().contains("42501"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_host_that_takes_all_the_time_there_is_comes_last_the_next_time() {
+    let server = server().await;
+    let proxy = FaultProxy::before(&server).unwrap();
+    proxy.black_hole();
+    let both = format!("{},127.0.0.1", proxy.address());
+    let both = server.url().replace("127.0.0.1", &both);
+    let manager = PgManager::new(config(&format!("{both}?connect_timeout=60")));
+    let pool = Pool::builder(manager).min_size(0).max_size(1);
+    let pool = pool.connect_timeout(Duration::from_millis(300));
+    let pool = pool.build().unwrap();
+    soon(async {
+        while pool.get().await.is_err() {
+            assert!(proxy.attempted() < 3, "it is tried again and again");
+        }
+    })
+    .await;
 }
