@@ -63,6 +63,11 @@ impl PgManager {
         })
     }
 
+    /// Whether another server would say the same to this user; another's certificate may be in order.
+    fn is_final(&self, error: &PgError) -> bool {
+        self.severity(error) == Severity::Permanent && error.cause() != Cause::Tls
+    }
+
     /// The driver's settings with the password of now.
     async fn startup_now(&self) -> Result<Cow<'_, tokio_postgres::Config>, PgError> {
         let Some(provider) = &self.config.password_provider else {
@@ -105,10 +110,7 @@ impl Manager for PgManager {
                         try_of_host.succeed();
                         return Ok(conn);
                     }
-                    // Another server will say the same to this user.
-                    Err(error) if self.severity(&error) == Severity::Permanent => {
-                        return Err(error);
-                    }
+                    Err(error) if self.is_final(&error) => return Err(error),
                     Err(error) => failed = Some(error),
                 }
             }

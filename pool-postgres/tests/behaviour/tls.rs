@@ -173,3 +173,14 @@ async fn major_version(server: &Server) -> u32 {
     let (major, _) = conn.server_version().split_once('.').unwrap();
     major.parse().unwrap()
 }
+
+#[tokio::test]
+async fn a_host_whose_certificate_is_not_trusted_leaves_it_to_the_next() {
+    let (others, server) = (encrypting().await, encrypting().await);
+    let both = format!("127.0.0.1:{},127.0.0.1", others.address().port());
+    let both = server.url().replace("127.0.0.1", &both);
+    let settings = config(&both).ssl_mode(SslMode::VerifyFull);
+    let authority = server.certificates().unwrap().authority();
+    let trusting = settings.ssl_root_certificate(authority);
+    assert!(is_encrypted(trusting).await.unwrap());
+}
