@@ -54,8 +54,10 @@ fn connector(terms: &Terms) -> Result<TlsConnector, Problem> {
         }
     }
     if let Some(identity) = &terms.identity {
-        let (certificates, key) = (&identity.certificates.text, &identity.key.text);
-        connector.identity(native_tls::Identity::from_pkcs8(certificates, key)?);
+        let (certificates, key) = (&identity.certificates, &identity.key);
+        let read = native_tls::Identity::from_pkcs8(&certificates.text, &key.text);
+        let refused = |error| key.problem(format!("no key in PKCS#8 for the certificate: {error}"));
+        connector.identity(read.map_err(refused)?);
     }
     if terms.is_direct {
         connector.request_alpns(&[PROTOCOL]);

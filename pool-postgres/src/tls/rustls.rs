@@ -61,8 +61,10 @@ fn client(terms: &Terms) -> Result<ClientConfig, Problem> {
     let mut client = match &terms.identity {
         None => builder.with_no_client_auth(),
         Some(Identity { certificates, key }) => {
-            let key = PrivateKeyDer::from_pem_slice(&key.text)?;
-            builder.with_client_auth_cert(certificates.certificates(parse)?, key)?
+            let read = PrivateKeyDer::from_pem_slice(&key.text);
+            let read = read
+                .map_err(|error| key.problem(format!("no key that is not encrypted: {error}")))?;
+            builder.with_client_auth_cert(certificates.certificates(parse)?, read)?
         }
     };
     if terms.is_direct {

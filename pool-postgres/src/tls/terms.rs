@@ -87,13 +87,15 @@ impl Pem {
         &self,
         parse: impl FnOnce(&[u8]) -> Result<Vec<C>, E>,
     ) -> Result<Vec<C>, Problem> {
-        let file = self.file.display();
         match parse(&self.text) {
-            Ok(certificates) if certificates.is_empty() => {
-                Err(format!("{file} holds no certificate").into())
-            }
+            Ok(certificates) if certificates.is_empty() => Err(self.problem("no certificate")),
             Ok(certificates) => Ok(certificates),
-            Err(error) => Err(format!("{file}: {error}").into()),
+            Err(error) => Err(self.problem(error)),
         }
+    }
+
+    /// What is wrong with it.
+    pub(super) fn problem(&self, what: impl Display) -> Problem {
+        format!("{}: {what}", self.file.display()).into()
     }
 }

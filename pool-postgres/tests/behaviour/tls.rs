@@ -184,3 +184,15 @@ async fn a_host_whose_certificate_is_not_trusted_leaves_it_to_the_next() {
     let trusting = settings.ssl_root_certificate(authority);
     assert!(is_encrypted(trusting).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_named() {
+    let server = encrypting().await;
+    let certificates = server.certificates().unwrap();
+    // No key, but a certificate.
+    let key = certificates.authority();
+    let settings = config(&server.url()).ssl_mode(SslMode::Require);
+    let settings = settings.ssl_client_certificate(certificates.client(), &key);
+    let error = is_encrypted(settings).await.unwrap_err().to_string();
+    assert!(error.contains(key.to_str().unwrap()), "{error}");
+}
