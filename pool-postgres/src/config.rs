@@ -1,7 +1,7 @@
 //! Where the server is, and how each session is set up.
 
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio_postgres::error::DbError;
 
 use crate::error::PgError;
 use crate::messages::OnNotice;
+use crate::target::in_full;
 use crate::tls::{SslMode, Tls};
 
 /// A server, a database and the settings of the sessions there.
@@ -246,23 +247,25 @@ impl PgConfig {
 
     /// The server without the user's secrets, as `postgres://host:port/database`.
     pub(crate) fn name(&self) -> String {
-        let hosts = self.driver.get_hosts();
+        let (hosts, addresses) = (self.driver.get_hosts(), self.driver.get_hostaddrs());
         let ports = self.driver.get_ports();
-        let mut name = "postgres://".to_owned();
-        for (place, host) in hosts.iter().enumerate() {
+        let server = |place: usize| {
             let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
-            let comma = if place == 0 { "" } else { "," };
-            let _ = match host {
-                Host::Tcp(host) => write!(name, "{comma}{host}:{port}"),
-                Host::Unix(folder) => write!(name, "{comma}{}:{port}", folder.display()),
+            let host = match (hosts.get(place), addresses.get(place)) {
+                (Some(Host::Unix(folder)), _) => return format!("{}:{port}", folder.display()),
+                (Some(Host::Tcp(host)), _) => host.clone(),
+                (None, address) => address.map(ToString::to_string).unwrap_or_default(),
             };
-        }
+            in_full(&host, port)
+        };
+        let servers = (0..hosts.len().max(addresses.len())).map(server);
+        let servers = servers.collect::<Vec<_>>().join(",");
         let database = self
             .driver
             .get_dbname()
             .or(self.driver.get_user())
             .unwrap_or_default();
-        name + "/" + database
+        format!("postgres://{servers}/{database}")
     }
 }
 
@@ -335,6 +338,14 @@ mod tests {
         let config = config.session("app.secret", "hunter2");
         let shown = format!("{config:?}");
         assert!(!shown.contains("hunter2") && shown.contains("app.secret"));
+    }
+
+    #[test]
+    fn a_server_is_named_as_in_a_url_though_only_its_address_is_given() {
+        let config = read("postgres://[::1]:6000,db/orders");
+        assert_eq!(config.name(), "postgres://[::1]:6000,db:5432/orders");
+        let config = read("hostaddr=10.0.0.1,::1 port=6000 dbname=orders");
+        assert_eq!(config.name(), "postgres://10.0.0.1:6000,[::1]:6000/orders");
     }
 
     #[test]
