@@ -19,7 +19,7 @@ use thiserror::Error;
 /// | [`Unreachable`](Cause::Unreachable) | no route to the host or its network | yes |
 /// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
 /// | [`TimedOut`](Cause::TimedOut) | `connect_timeout` of one host, the system's limit for packets | yes |
-/// | [`Lost`](Cause::Lost) | end of stream, reset; class 08, 57P05, 25P03 | yes |
+/// | [`Lost`](Cause::Lost) | end of stream, reset; class 08, 57P05, 25P03, 25P04 | yes |
 /// | [`Tls`](Cause::Tls) | the handshake; a server without TLS; a build without the feature; nothing to bind to | no |
 /// | [`Authentication`](Cause::Authentication) | 28000, 28P01, 42501 | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
@@ -182,7 +182,7 @@ fn cause_of(error: &tokio_postgres::Error) -> Cause {
         "3D000" => Cause::DatabaseMissing,
         "53300" => Cause::TooManyConnections,
         "57P01" | "57P02" | "57P03" => Cause::ShuttingDown,
-        "57P05" | "25P03" => Cause::Lost,
+        "57P05" | "25P03" | "25P04" => Cause::Lost,
         "25006" => Cause::ReadOnly,
         "57014" => Cause::Interrupted,
         "40001" | "40P01" | "55P03" => Cause::LockConflict,

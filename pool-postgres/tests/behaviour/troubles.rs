@@ -234,3 +234,16 @@ async fn a_host_that_takes_all_the_time_there_is_comes_last_the_next_time() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_ends_a_session_is_a_loss() {
+    let server = server().await;
+    let conn = soon(PgManager::new(config(&server.url())).connect())
+        .await
+        .unwrap();
+    for code in ["57P05", "25P03", "25P04"] {
+        let raise = format!("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$");
+        let error = soon(conn.batch_execute(&raise)).await.unwrap_err();
+        assert_eq!(PgError::from(error).cause(), Cause::Lost, "{code}");
+    }
+}
