@@ -33,6 +33,10 @@ impl FromStr for PgConfig {
                 let rule = "must be of a to z and _ (are user and password percent-encoded?)";
                 return Err(PgError::setting("name", "…", rule));
             }
+            Some("postgres" | "postgresql") if has_stray_at(text) => {
+                let rule = "has an @ too many (in user, password and database it is written %40)";
+                return Err(PgError::setting("URL", "…", rule));
+            }
             Some("postgres" | "postgresql") => take_parameters(text, is_ours),
             Some(scheme) => {
                 let rule = "must be postgres or postgresql";
@@ -49,6 +53,16 @@ impl FromStr for PgConfig {
             None => Ok(config),
         }
     }
+}
+
+/// Whether the driver takes an `@` for the end of the credentials that stands within them, or far
+/// behind them: it would have a part of a password for a host, and messages name those.
+fn has_stray_at(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let (credentials, rest) = rest.split_once('@').unwrap_or_default();
+    let place = rest.split('?').next().unwrap_or_default();
+    let user = credentials.split(':').next().unwrap_or_default();
+    user.contains(['/', '?']) || place.contains('@')
 }
 
 impl PgConfig {
@@ -238,12 +252,25 @@ mod tests {
             "postgresql+driver://app:hunter2@db/app",
             "app:hunter2@db/app?x=y",
             "postgres://app:a@b?hunter2@db/app",
+            "postgres://app:a@hunter2@db/app",
+            "postgres://app:a@b/hunter2@db/app",
+            "postgres://db/app?user=app&password=a@hunter2",
         ] {
             let told = format!("{} {:?}", refused(text), text.parse::<PgConfig>());
             assert!(!told.contains("hunter2"), "{told}");
         }
-        let read = read("postgres://app:a?hunter2@db/app?connect_timeout=3");
-        assert_eq!(read.driver.get_password(), Some(&b"a?hunter2"[..]));
+        for (url, password) in [
+            (
+                "postgres://app:a?hunter2@db/app?connect_timeout=3",
+                "a?hunter2",
+            ),
+            (
+                "postgres://me%40corp:a%40b@db/app?application_name=me@corp",
+                "a@b",
+            ),
+        ] {
+            assert_eq!(read(url).driver.get_password(), Some(password.as_bytes()));
+        }
         assert!(refused("mysql://db").contains("scheme (mysql) must be postgres"));
     }
 }
