@@ -58,6 +58,14 @@
 //! | one statement | [`statement_timeout`](PgConfig::statement_timeout) | 60 s, by the server |
 //! | validating, recycling, closing | `validate_timeout`, `recycle_timeout`, `close_timeout` of the pool | 5 s each |
 //!
+//! # Giving a statement up
+//!
+//! Drop its future and return the connection: what still runs is cancelled, and the connection is
+//! handed on only when the server has taken the cancel request. One of your own, by the driver's
+//! [`CancelToken`](tokio_postgres::CancelToken), is on its way when the driver says it is done: it may
+//! hit what the next user of the connection runs, unless you keep the connection until the statement
+//! has ended.
+//!
 //! # Notices and notifications
 //!
 //! Notices are logged at debug, or go to [`on_notice`](PgConfig::on_notice). Notifications come by
@@ -92,8 +100,12 @@
 //! each transaction. So nothing that belongs to a session can be relied on: set
 //! [`statement_timeout(None)`](PgConfig::statement_timeout) and no
 //! [`session`](PgConfig::session) settings (they travel in the startup packet, which PgBouncer
-//! refuses unless told to ignore `options`), and [`statement_cache(0)`](PgConfig::statement_cache)
-//! before PgBouncer 1.21. What is seen on the wire stays right: a transaction left open is rolled
+//! refuses unless told to ignore `options`). Before PgBouncer 1.21 that goes for prepared statements,
+//! too: set [`statement_cache(0)`](PgConfig::statement_cache), and outside of a transaction take what
+//! needs no more than one round trip
+//! ([`query_typed`](tokio_postgres::Client::query_typed) and its kin, or
+//! [`simple_query`](tokio_postgres::Client::simple_query)): what prepares first may find nothing
+//! prepared when it runs. What is seen on the wire stays right: a transaction left open is rolled
 //! back. Tried on a real PgBouncer by the tests.
 //!
 //! # Versions

@@ -45,3 +45,19 @@ async fn transactions_work_and_what_the_startup_packet_may_not_say_is_told() {
         Err(error) => assert!(error.to_string().contains("options"), "{error}"),
     }
 }
+
+/// Between two round trips another client may take the server connection that has prepared something.
+#[tokio::test]
+async fn a_statement_in_one_round_trip_depends_on_no_other() {
+    let postgres = server().await;
+    let bouncer = PgBouncer::before(&postgres).start().unwrap();
+    let manager = PgManager::new(config(&bouncer.url()).statement_timeout(None));
+    let conn = soon(manager.connect()).await.unwrap();
+    let other = soon(manager.connect()).await.unwrap();
+    let backend = "SELECT pg_backend_pid()";
+    let before = soon(conn.query_typed_one(backend, &[])).await.unwrap();
+    soon(other.batch_execute("BEGIN; SELECT 1")).await.unwrap();
+    let after = soon(conn.query_typed_one(backend, &[])).await.unwrap();
+    let pids = [before, after].map(|row| row.get::<_, i32>(0));
+    assert_ne!(pids[0], pids[1], "the server connection is another");
+}

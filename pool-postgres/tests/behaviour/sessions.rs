@@ -161,3 +161,27 @@ async fn a_statement_timeout_beyond_what_the_server_can_count_is_its_longest() {
     let limit = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'";
     assert_eq!(text(&conn, limit).await, i32::MAX.to_string());
 }
+
+#[tokio::test]
+async fn a_role_of_every_session_survives_a_reset_and_one_of_the_user_does_not() {
+    let server = server().await;
+    for role in ["reader", "writer"] {
+        server.query(&format!("CREATE ROLE {role}")).unwrap();
+    }
+    for (settings, expected) in [
+        (config(&server.url()), "postgres"),
+        (config(&server.url()).session("role", "reader"), "reader"),
+    ] {
+        let pool = Pool::builder(PgManager::new(settings)).min_size(0);
+        let pool = pool.max_size(1).build().unwrap();
+        for change in ["SET work_mem = '64kB'", "SET ROLE writer"] {
+            let conn = soon(pool.get()).await.unwrap();
+            soon(conn.batch_execute(change)).await.unwrap();
+            drop(conn);
+            let conn = soon(pool.get()).await.unwrap();
+            let user = text(&conn, "SELECT current_user::text").await;
+            assert_eq!(user, expected, "after {change}");
+        }
+        assert_eq!(pool.stats().connects, 1);
+    }
+}
