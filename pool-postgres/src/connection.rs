@@ -197,11 +197,11 @@ impl PgConnection {
         }
     }
 
-    /// Whether a request is without its answer, or may be about to be sent, or the driver stands still.
+    /// Whether a request is without its answer, or may be about to be sent, or the driver is held up.
     fn is_busy(&self) -> bool {
         self.session.is_busy() || {
             self.driver.catch_up();
-            self.session.is_busy() || self.session.is_stalled()
+            self.session.is_busy() || self.session.is_held_up()
         }
     }
 

@@ -53,9 +53,12 @@ impl Session {
     /// Whether a request is without its answer, or may be about to be sent: after an error that is the
     /// rest of a `COPY`.
     pub(crate) fn is_busy(&self) -> bool {
-        self.in_flight.load(SeqCst) > 0
-            || self.is_sending.load(SeqCst)
-            || self.has_failed.load(SeqCst)
+        self.in_flight.load(SeqCst) > 0 || self.has_failed.load(SeqCst)
+    }
+
+    /// Whether the driver had not done all there was to do when it had last done all it could.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.is_sending.load(SeqCst) || self.is_stalled()
     }
 
     /// Whether the driver waits for somebody to take rows, and reads nothing for anybody until then;
