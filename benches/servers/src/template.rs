@@ -2,8 +2,8 @@
 //!
 //! Making one takes half a second to a second, copying one a tenth. The first server of a kind leaves
 //! a copy under a name that says from which program and with which arguments it was made; whoever
-//! finds that name copies it. A copy is written beside and renamed when complete, so two processes
-//! that are first at once do not disturb each other.
+//! finds that name copies it. A copy is written beside and renamed when complete, so two that
+//! are first at once do not disturb each other.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,6 +12,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Tells apart the copies that this process makes at the same time.
+static COPIES: AtomicU64 = AtomicU64::new(0);
 
 /// A data directory that may already exist as a copy.
 #[derive(Debug)]
@@ -45,7 +49,10 @@ impl Template {
 
     /// Keeps a copy of `data`. That this may fail is no matter: the next server makes its own.
     pub(crate) fn keep(&self, data: &Path) {
-        let partial = self.path.with_extension(process::id().to_string());
+        let number = COPIES.fetch_add(1, Relaxed);
+        let partial = self
+            .path
+            .with_extension(format!("{}-{number}", process::id()));
         let kept = copy(data, &partial).and_then(|()| fs::rename(&partial, &self.path));
         if kept.is_err() {
             let _ = fs::remove_dir_all(&partial);

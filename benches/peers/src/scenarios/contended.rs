@@ -1,16 +1,15 @@
 //! Many tasks on few connections: throughput, the wait of the unlucky, and who is served how often.
 //!
-//! How many and how long are measured one after the other: to read the clock twice for each checkout
-//! costs as much as a tenth to a sixth of it, which would make the pools look more alike than they are.
+//! How many and how long are measured one after the other: two readings of the clock for each checkout
+//! are up to a sixth of what is measured, and make the pools look more alike than they are.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Barrier;
 use tokio::task::{JoinSet, yield_now};
 
 use super::cores::CORES_USED;
@@ -37,8 +36,8 @@ pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Values {
     let (served, elapsed, waits) = block_on(async {
         let pool = P::new(connections, Connects::default());
         warm(&pool, connections).await;
-        let (served, elapsed) = crowd(tasks, |over| count(pool.clone(), over)).await;
-        let (waits, _) = crowd(tasks, |over| time(pool.clone(), over)).await;
+        let (served, elapsed) = crowd(tasks, |course| count(pool.clone(), course)).await;
+        let (waits, _) = crowd(tasks, |course| time(pool.clone(), course)).await;
         (served, elapsed, Waits::new(waits.concat()))
     });
     vec![
@@ -51,52 +50,80 @@ pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Values {
         least_to_most(&served),
     ]
 }
-/// What each of `tasks` tasks gives that begin together and are told when it is over, and how long
-/// they took.
-async fn crowd<T, W>(tasks: usize, work: impl Fn(Arc<AtomicBool>) -> W) -> (Vec<T>, Duration)
+/// Where a run is. What is made before all tasks have been served once does not count: the runtime
+/// takes up some of a thousand new tasks a fifth of a second after the others.
+#[derive(Default)]
+struct Course {
+    begun: AtomicUsize,
+    counts: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Course {
+    /// Leads a run of `tasks` tasks; how long it counted.
+    fn lead(&self, tasks: usize) -> Duration {
+        let spawned = Instant::now();
+        while self.begun.load(Relaxed) < tasks && spawned.elapsed() < LENGTH {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let began = Instant::now();
+        self.counts.store(true, Relaxed);
+        thread::sleep(LENGTH);
+        self.is_over.store(true, Relaxed);
+        began.elapsed()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
+    /// Whether what comes next counts for a task; one that was served for the first time says so.
+    fn counts(&self, has_begun: &mut bool) -> bool {
+        if !std::mem::replace(has_begun, true) {
+            self.begun.fetch_add(1, Relaxed);
+        }
+        self.counts.load(Relaxed)
+    }
+}
+
+/// What each of `tasks` tasks gives, and how long what it gives took.
+async fn crowd<T, W>(tasks: usize, work: impl Fn(Arc<Course>) -> W) -> (Vec<T>, Duration)
 where
     T: Send + 'static,
     W: Future<Output = T> + Send + 'static,
 {
-    let start = Arc::new(Barrier::new(tasks + 1));
-    let over = Arc::new(AtomicBool::new(false));
+    let course = Arc::new(Course::default());
     let mut running = JoinSet::new();
     for _ in 0..tasks {
-        let (start, work) = (Arc::clone(&start), work(Arc::clone(&over)));
-        running.spawn(async move {
-            start.wait().await;
-            work.await
-        });
+        running.spawn(work(Arc::clone(&course)));
     }
-    start.wait().await;
-    let began = Instant::now();
     // A timer of the runtime would be late where a pool blocks its threads.
-    thread::spawn(move || {
-        thread::sleep(LENGTH);
-        over.store(true, Relaxed);
-    });
-    (running.join_all().await, began.elapsed())
+    let leader = thread::spawn(move || course.lead(tasks));
+    let given = running.join_all().await;
+    (given, leader.join().expect("does not panic"))
 }
 
 /// How often one task is served.
-async fn count<P: Peer>(pool: P, over: Arc<AtomicBool>) -> usize {
-    let mut count = 0;
-    while !over.load(Relaxed) {
+async fn count<P: Peer>(pool: P, course: Arc<Course>) -> usize {
+    let (mut count, mut has_begun) = (0, false);
+    while !course.is_over() {
         let guard = pool.served().await;
+        count += usize::from(course.counts(&mut has_begun));
         yield_now().await;
         drop(guard);
-        count += 1;
     }
     count
 }
 
 /// The waits of one task.
-async fn time<P: Peer>(pool: P, over: Arc<AtomicBool>) -> Vec<u32> {
-    let mut waits = Vec::with_capacity(1 << 14);
-    while !over.load(Relaxed) {
+async fn time<P: Peer>(pool: P, course: Arc<Course>) -> Vec<u32> {
+    let (mut waits, mut has_begun) = (Vec::with_capacity(1 << 14), false);
+    while !course.is_over() {
         let asked = Instant::now();
         let guard = pool.served().await;
-        waits.push(Waits::nanoseconds(asked.elapsed()));
+        if course.counts(&mut has_begun) {
+            waits.push(Waits::nanoseconds(asked.elapsed()));
+        }
         yield_now().await;
         drop(guard);
     }
