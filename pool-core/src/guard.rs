@@ -58,7 +58,7 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias("take", "hijack", "into_inner", "leak"))]
     pub fn detach(this: Self) -> M::Connection {
         let mut entry = this.into_entry();
-        let now = entry.slot.inner.dial.clock.exact();
+        let now = entry.slot.inner.dial.clock.exact_anywhere();
         end_use(&mut entry, now);
         let Entry { conn, mut slot, .. } = *entry;
         slot.accounted = true;
@@ -70,7 +70,7 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias("discard", "evict", "poison"))]
     pub fn invalidate(this: Self) {
         let mut entry = this.into_entry();
-        let now = entry.slot.inner.dial.clock.exact();
+        let now = entry.slot.inner.dial.clock.exact_anywhere();
         come_back(&mut entry, now);
         Inner::close_entry(entry, CloseReason::Invalidated);
     }

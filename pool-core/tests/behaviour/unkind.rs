@@ -23,15 +23,19 @@ fn runtime_with_threads() -> Runtime {
     runtime.worker_threads(2).enable_all().build().unwrap()
 }
 
+/// From now on the time is asked of the runtime a thread is in, and a thread that ends is in none.
+fn runtime_after_a_paused_one() -> Runtime {
+    let mut with_paused_clock = Builder::new_current_thread();
+    drop(with_paused_clock.enable_all().start_paused(true).build());
+    runtime_with_threads()
+}
+
 #[test]
 fn a_connection_may_come_back_from_a_thread_that_ends() {
     thread_local! {
         static KEPT: RefCell<Option<PooledConnection<MockManager>>> = const { RefCell::new(None) };
     }
-    // From now on the time is asked of the runtime a thread is in, and this one will be in none.
-    let mut with_paused_clock = Builder::new_current_thread();
-    drop(with_paused_clock.enable_all().start_paused(true).build());
-    let runtime = runtime_with_threads();
+    let runtime = runtime_after_a_paused_one();
     let mock = MockManager::new();
     let builder = builder(&mock, 1, 1).close_timeout(Duration::from_millis(1));
     let pool = runtime.block_on(builder.connect()).unwrap();
@@ -53,6 +57,43 @@ fn a_connection_may_come_back_from_a_thread_that_ends() {
     tell.send(()).unwrap();
     thread.join().unwrap();
     runtime.block_on(mock.until(|mock| mock.open() == 0));
+}
+
+type Held = PooledConnection<MockManager>;
+
+/// Ends its use when its thread ends.
+struct EndsLate(Option<(Held, fn(Held))>);
+
+impl Drop for EndsLate {
+    fn drop(&mut self) {
+        if let Some((conn, end)) = self.0.take() {
+            end(conn);
+        }
+    }
+}
+
+#[test]
+fn a_connection_may_be_given_up_by_a_thread_that_ends() {
+    thread_local! {
+        static KEPT: RefCell<EndsLate> = const { RefCell::new(EndsLate(None)) };
+    }
+    let runtime = runtime_after_a_paused_one();
+    let mock = MockManager::new();
+    let pool = runtime.block_on(builder(&mock, 2, 2).connect()).unwrap();
+    let ends: [fn(Held); 2] = [Held::invalidate, |conn| drop(Held::detach(conn))];
+    for end in ends {
+        let pool = pool.clone();
+        let thread = std::thread::spawn(move || {
+            KEPT.with(|kept| {
+                // Touched before the runtime's own, it is dropped after it.
+                let conn = pool.try_get().unwrap().unwrap();
+                kept.borrow_mut().0 = Some((conn, end));
+            });
+        });
+        thread.join().unwrap();
+    }
+    let stats = pool.stats();
+    assert_eq!((stats.closed_by.invalidated, stats.detached), (1, 1));
 }
 
 /// An error that cannot be shown.
