@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::{Error, Stage};
 use crate::guard::PooledConnection;
 use crate::inner::Inner;
-use crate::inner::bounded::{Failure, caught_now};
+use crate::inner::bounded::Failure;
 use crate::inner::care::{Care, Tended, Tending};
 use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
@@ -65,23 +65,21 @@ impl<M: Manager> Inner<M> {
             return Fitness::Unfit(reason);
         }
         let unproved_for = now.saturating_sub(record.unproved_since());
-        match caught_now(|| self.manager.condition(&mut entry.conn)) {
-            Some(Condition::Ready) if unproved_for < self.limits.trusted_for => Fitness::Ready,
-            Some(Condition::Ready) => Fitness::Needs(Care::Validate),
-            Some(Condition::NeedsRecycle) => Fitness::Needs(Care::Recycle),
-            Some(Condition::Broken) | None => Fitness::Unfit(CloseReason::Broken),
+        match self.condition(&mut entry.conn) {
+            Condition::Ready if unproved_for < self.limits.trusted_for => Fitness::Ready,
+            Condition::Ready => Fitness::Needs(Care::Validate),
+            Condition::NeedsRecycle => Fitness::Needs(Care::Recycle),
+            Condition::Broken => Fitness::Unfit(CloseReason::Broken),
         }
     }
 
     /// Whether a connection that has just been validated or recycled may be handed out: it may
     /// have broken meanwhile.
     fn fitness_after(&self, care: Care, entry: &mut Entry<M>) -> Fitness {
-        match caught_now(|| self.manager.condition(&mut entry.conn)) {
-            Some(Condition::NeedsRecycle) if care == Care::Validate => {
-                Fitness::Needs(Care::Recycle)
-            }
-            Some(Condition::Ready | Condition::NeedsRecycle) => Fitness::Ready,
-            Some(Condition::Broken) | None => Fitness::Unfit(CloseReason::Broken),
+        match self.condition(&mut entry.conn) {
+            Condition::NeedsRecycle if care == Care::Validate => Fitness::Needs(Care::Recycle),
+            Condition::Ready | Condition::NeedsRecycle => Fitness::Ready,
+            Condition::Broken => Fitness::Unfit(CloseReason::Broken),
         }
     }
 

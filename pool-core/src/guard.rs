@@ -5,7 +5,6 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use crate::inner::bounded::caught_now;
 use crate::inner::care::Care;
 use crate::inner::clock::{Nanos, nanos};
 use crate::inner::entry::Entry;
@@ -177,26 +176,24 @@ fn give_back<M: Manager>(mut entry: Box<Entry<M>>) {
     let is_unwinding = std::thread::panicking();
     let condition = if is_unwinding {
         // Code of others that panics now would end the process: it is asked later.
-        Some(Condition::Ready)
+        Condition::Ready
     } else {
-        caught_now(|| inner.manager.condition(&mut entry.conn))
+        inner.condition(&mut entry.conn)
     };
     // Last, for it says too whether the slot is about to be taken back.
     let worn = inner
         .limits
         .worn(&entry.slot.record, inner.dial.generation(), now);
     match (condition, worn) {
-        (Some(Condition::Ready), None) if is_unwinding => {
-            Inner::tend_after_panic(entry);
-        }
-        (Some(Condition::Ready), None) => {
+        (Condition::Ready, None) if is_unwinding => Inner::tend_after_panic(entry),
+        (Condition::Ready, None) => {
             entry.slot.record.enter(Phase::Idle, now);
             if let Err(refused) = Exchange::release(entry) {
                 Inner::close_refused(refused);
             }
         }
-        (Some(Condition::Broken) | None, _) => Inner::close_entry(entry, CloseReason::Broken),
-        (Some(_), Some(reason)) => Inner::close_entry(entry, reason),
-        (Some(Condition::NeedsRecycle), None) => Inner::tend_and_release(entry, Care::Recycle),
+        (Condition::Broken, _) => Inner::close_entry(entry, CloseReason::Broken),
+        (_, Some(reason)) => Inner::close_entry(entry, reason),
+        (Condition::NeedsRecycle, None) => Inner::tend_and_release(entry, Care::Recycle),
     }
 }

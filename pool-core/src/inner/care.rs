@@ -126,30 +126,44 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// What the manager knows of a connection: one on which it panics is broken.
+    #[inline]
+    pub(crate) fn condition(&self, conn: &mut M::Connection) -> Condition {
+        caught_now(|| self.manager.condition(conn)).unwrap_or(Condition::Broken)
+    }
+
     /// Gives the connection what it needs in the background, and then back to the pool.
     pub(crate) fn tend_and_release(entry: Box<Entry<M>>, care: Care) {
-        let now = entry.slot.inner.dial.clock.exact_anywhere();
-        entry.slot.record.enter(Phase::Busy, now);
-        let inner = Arc::clone(&entry.slot.inner);
-        inner.host.spawn(async move {
-            if let Ok(entry) = Self::tend(entry, care).await {
-                Self::release(entry);
-            }
-        });
+        Self::tend_later(entry, move |_| Some(care));
     }
 
     /// Looks at what a holder returned while it panicked, now that nothing unwinds any more: a
     /// validation alone would take what is under way on the connection for its own.
-    pub(crate) fn tend_after_panic(mut entry: Box<Entry<M>>) {
-        let now = entry.slot.inner.dial.clock.exact();
+    pub(crate) fn tend_after_panic(entry: Box<Entry<M>>) {
+        Self::tend_later(entry, |entry| {
+            match entry.slot.inner.condition(&mut entry.conn) {
+                Condition::Ready => Some(Care::Validate),
+                Condition::NeedsRecycle => Some(Care::Recycle),
+                Condition::Broken => None,
+            }
+        });
+    }
+
+    /// Gives the connection what it turns out to need in the background, and then back to the pool;
+    /// one that nothing helps is closed.
+    fn tend_later(
+        mut entry: Box<Entry<M>>,
+        needs: impl FnOnce(&mut Entry<M>) -> Option<Care> + Send + 'static,
+    ) {
+        let now = entry.slot.inner.dial.clock.exact_anywhere();
         entry.slot.record.enter(Phase::Busy, now);
         let inner = Arc::clone(&entry.slot.inner);
         inner.host.spawn(async move {
-            let Entry { conn, slot, .. } = &mut *entry;
-            match caught_now(|| slot.inner.manager.condition(conn)) {
-                Some(Condition::Ready) => Self::tend_and_release(entry, Care::Validate),
-                Some(Condition::NeedsRecycle) => Self::tend_and_release(entry, Care::Recycle),
-                Some(Condition::Broken) | None => Self::close_entry(entry, CloseReason::Broken),
+            let Some(care) = needs(&mut entry) else {
+                return Self::close_entry(entry, CloseReason::Broken);
+            };
+            if let Ok(entry) = Self::tend(entry, care).await {
+                Self::release(entry);
             }
         });
     }

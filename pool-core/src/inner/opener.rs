@@ -224,9 +224,9 @@ impl<M: Manager> Inner<M> {
     /// A new connection, unless it is known to be broken already: then its connect has failed. Were
     /// it a success like others, nothing would pace those that follow.
     fn unbroken(&self, mut conn: M::Connection) -> Result<M::Connection, Failure<M::Error>> {
-        match caught_now(|| self.manager.condition(&mut conn)) {
-            Some(Condition::Ready | Condition::NeedsRecycle) => Ok(conn),
-            Some(Condition::Broken) | None => {
+        match self.condition(&mut conn) {
+            Condition::Ready | Condition::NeedsRecycle => Ok(conn),
+            Condition::Broken => {
                 let _its_end = caught_now(|| drop(conn));
                 Err(Failure::Broken)
             }
