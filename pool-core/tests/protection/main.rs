@@ -7,6 +7,7 @@ mod lines;
 mod bursts;
 mod by_hand;
 mod callers;
+mod crowded;
 mod generations;
 mod health;
 mod leaks;
