@@ -61,8 +61,8 @@ pub fn scheme(url: &str) -> Option<&str> {
 /// ```
 /// use pool_core::url::has_plain_names;
 ///
-/// assert!(has_plain_names("mysql://app:a?b@db/app?x=y&z"));
-/// assert!(!has_plain_names("mysql://app:a@b?secret@db/app"));
+/// assert!(has_plain_names("postgres://app:a?b@db/app?x=y&z"));
+/// assert!(!has_plain_names("postgres://app:a@b?secret@db/app"));
 /// ```
 #[must_use]
 pub fn has_plain_names(url: &str) -> bool {
