@@ -5,8 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,6 +49,7 @@ pub(super) fn run<P: Peer>(tasks: usize, connections: usize) -> Values {
         least_to_most(&served),
     ]
 }
+
 /// Where a run is. What is made before all tasks have been served once does not count: the runtime
 /// takes up some of a thousand new tasks a fifth of a second after the others.
 #[derive(Default)]
@@ -77,11 +77,12 @@ impl Course {
         self.is_over.load(Relaxed)
     }
 
-    /// Whether what comes next counts for a task; one that was served for the first time says so.
-    fn counts(&self, has_begun: &mut bool) -> bool {
-        if !std::mem::replace(has_begun, true) {
-            self.begun.fetch_add(1, Relaxed);
-        }
+    /// A task was served for the first time.
+    fn begin(&self) {
+        self.begun.fetch_add(1, Relaxed);
+    }
+
+    fn counts(&self) -> bool {
         self.counts.load(Relaxed)
     }
 }
@@ -105,10 +106,12 @@ where
 
 /// How often one task is served.
 async fn count<P: Peer>(pool: P, course: Arc<Course>) -> usize {
-    let (mut count, mut has_begun) = (0, false);
+    let mut count = 0;
+    drop(pool.served().await);
+    course.begin();
     while !course.is_over() {
         let guard = pool.served().await;
-        count += usize::from(course.counts(&mut has_begun));
+        count += usize::from(course.counts());
         yield_now().await;
         drop(guard);
     }
@@ -117,11 +120,13 @@ async fn count<P: Peer>(pool: P, course: Arc<Course>) -> usize {
 
 /// The waits of one task.
 async fn time<P: Peer>(pool: P, course: Arc<Course>) -> Vec<u32> {
-    let (mut waits, mut has_begun) = (Vec::with_capacity(1 << 14), false);
+    let mut waits = Vec::with_capacity(1 << 14);
+    drop(pool.served().await);
+    course.begin();
     while !course.is_over() {
         let asked = Instant::now();
         let guard = pool.served().await;
-        if course.counts(&mut has_begun) {
+        if course.counts() {
             waits.push(Waits::nanoseconds(asked.elapsed()));
         }
         yield_now().await;
