@@ -85,6 +85,14 @@ fn closed(stats: &Stats) -> Vec<(&'static str, u64)> {
         .collect()
 }
 
+fn timeouts(stats: &Stats) -> Vec<(&'static str, u64)> {
+    vec![
+        ("connect", stats.connect_timeouts),
+        ("validate", stats.validate_timeouts),
+        ("recycle", stats.recycle_timeouts),
+    ]
+}
+
 /// All of them, in the order in which somebody would read them.
 #[rustfmt::skip]
 pub(crate) static FIGURES: &[Figure] = &[
@@ -128,6 +136,8 @@ pub(crate) static FIGURES: &[Figure] = &[
         Read::Counter(|s| s.connects)),
     figure("db_pool_connect_failures_total", "Attempts to open a connection that failed.",
         Read::Counter(|s| s.connect_failures)),
+    figure("db_pool_timeouts_total", "Connects, validations and recycles that took too long.",
+        Read::Counters("stage", timeouts)),
     figure("db_pool_breaker_opened_total", "How often the circuit breaker has opened.",
         Read::Counter(|s| s.breaker_opened)),
     figure("db_pool_breaker_changes_total", "How often the circuit breaker has changed, to half-open and back included.",

@@ -40,23 +40,22 @@ impl<E: std::fmt::Display> Failure<E> {
     }
 }
 
-/// Runs `work` to its end, for at most `limit`.
+/// Runs `work` to its end, for at most `limit`; it may panic, also when it is given up.
 pub(crate) async fn bounded<T, E>(
     limit: Option<Duration>,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Failure<E>> {
-    let work = caught(work);
+    let mut work = pin!(Some(work));
+    let running = caught(work.as_mut().as_pin_mut().expect("it was put there"));
     let outcome = match limit {
-        None => work.await,
-        Some(limit) => match tokio::time::timeout(limit, work).await {
-            Ok(outcome) => outcome,
-            Err(_) => return Err(Failure::TimedOut(limit)),
+        None => running.await.ok_or(Failure::Panicked),
+        Some(limit) => match tokio::time::timeout(limit, running).await {
+            Ok(outcome) => outcome.ok_or(Failure::Panicked),
+            Err(_) => Err(Failure::TimedOut(limit)),
         },
     };
-    match outcome {
-        Some(result) => result.map_err(Failure::Failed),
-        None => Err(Failure::Panicked),
-    }
+    let _its_end = caught_now(|| work.set(None));
+    outcome?.map_err(Failure::Failed)
 }
 
 /// Runs `work`; `None` if it panics.

@@ -20,7 +20,7 @@ use super::exchange::{Exchange, Refused};
 use super::record::Phase;
 use crate::error::Stage;
 use crate::manager::{Condition, Manager};
-use crate::stats::CloseReason;
+use crate::stats::{CloseReason, count};
 
 /// What a connection needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +75,12 @@ impl<M: Manager> Inner<M> {
                 Ok(entry)
             }
             Err(failure) => {
-                let reason = match care {
-                    Care::Validate => CloseReason::ValidateFailed,
-                    Care::Recycle => CloseReason::RecycleFailed,
+                let (reason, timeouts) = match care {
+                    Care::Validate => (
+                        CloseReason::ValidateFailed,
+                        &inner.counters.validate_timeouts,
+                    ),
+                    Care::Recycle => (CloseReason::RecycleFailed, &inner.counters.recycle_timeouts),
                 };
                 tracing::warn!(
                     pool = %inner.name,
@@ -85,6 +88,9 @@ impl<M: Manager> Inner<M> {
                     error = %failure.told(),
                     "{reason}, the connection is closed"
                 );
+                if matches!(failure, Failure::TimedOut(_)) {
+                    count(timeouts);
+                }
                 if care == Care::Validate && !matches!(failure, Failure::Panicked) {
                     inner.distrust(entry.slot.record.generation);
                 }
@@ -219,10 +225,7 @@ impl<M: Manager> Future for Tending<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Tended<M>> {
         let job = self.job.as_mut().expect("not polled again when ready");
-        // A panic of the manager is caught where it works; not so when what it left half done is
-        // dropped. That drops the connection too.
-        let polled = caught_now(|| job.as_mut().poll(cx));
-        let tended = std::task::ready!(polled.unwrap_or(Poll::Ready(Err(Failure::Panicked))));
+        let tended = std::task::ready!(job.as_mut().poll(cx));
         self.job = None;
         Poll::Ready(tended)
     }

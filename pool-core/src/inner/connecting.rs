@@ -268,6 +268,9 @@ impl<M: Manager> Inner<M> {
             return self.abandon_attempt();
         }
         count(&self.counters.connect_failures);
+        if matches!(failure, Failure::TimedOut(_)) {
+            count(&self.counters.connect_timeouts);
+        }
         let severity = match failure {
             Failure::Failed(error) => self.severity_of(error),
             _ => Severity::Transient,

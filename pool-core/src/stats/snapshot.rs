@@ -72,6 +72,15 @@ pub struct Stats {
     pub connects: u64,
     /// Attempts to open one that failed.
     pub connect_failures: u64,
+    /// Of these, those that took longer than they may.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub connect_timeouts: u64,
+    /// Validations that took longer than `validate_timeout`, pings included.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub validate_timeouts: u64,
+    /// Recycles that took longer than `recycle_timeout`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub recycle_timeouts: u64,
     /// Checkouts told at once that connects fail.
     pub rejected: u64,
     /// What the circuit breaker is doing.

@@ -248,6 +248,33 @@ async fn when_every_connection_fails_validation_the_caller_learns_it() {
     assert_eq!(began.elapsed(), 5 * SECOND, "validate_timeout, once");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_takes_too_long_is_counted_by_what_it_was() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 1)
+        .validation(Validation::Always)
+        .build()
+        .unwrap();
+    let timeouts = || {
+        let stats = pool.stats();
+        let connects = stats.connect_timeouts;
+        (connects, stats.validate_timeouts, stats.recycle_timeouts)
+    };
+    mock.next(Step::Connect, [Act::Hang]);
+    drop(pool.get().await.unwrap());
+    assert_eq!(timeouts(), (1, 0, 0));
+    mock.next(Step::Validate, [Act::Hang]);
+    drop(pool.get().await.unwrap());
+    assert_eq!(timeouts(), (1, 1, 0));
+    mock.next(Step::Recycle, [Act::Hang]);
+    pool.get().await.unwrap().make_dirty();
+    drop(pool.get().await.unwrap());
+    assert_eq!(timeouts(), (1, 1, 1));
+    mock.next(Step::Validate, [Act::Fail]);
+    drop(pool.get().await.unwrap());
+    assert_eq!(timeouts(), (1, 1, 1), "it failed in time");
+}
+
 /// Its connections are dirty or not, and each step leaves them so.
 #[derive(Default)]
 struct Grubby {

@@ -405,4 +405,35 @@ async fn a_validation_that_panics_when_it_is_given_up_costs_its_own_connection_o
     drop(pool.get().await.expect("another one, opened for it"));
     let stats = pool.stats();
     assert_eq!((stats.connects, stats.closed, stats.idle), (2, 1, 1));
+    assert_eq!(
+        (stats.closed_by.validate_failed, stats.validate_timeouts),
+        (1, 1)
+    );
+}
+
+/// Its connects never end, and panic when they are given up.
+struct Unreachable;
+
+impl Manager for Unreachable {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    async fn connect(&self) -> Result<(), std::io::Error> {
+        let _fragile = Fragile;
+        std::future::pending().await
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_that_panics_when_it_is_given_up_is_a_connect_that_took_too_long() {
+    let pool = Pool::builder(Unreachable).min_size(0).max_size(1);
+    let pool = pool.acquire_timeout(None).build().unwrap();
+    let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
+    let stats = pool.stats();
+    assert_eq!((stats.connect_failures, stats.connect_timeouts), (5, 5));
 }
