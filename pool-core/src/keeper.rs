@@ -141,7 +141,7 @@ impl<M: Manager> Keeper<M> {
                 runs_until = runs_until.max(now + 1);
             }
             if runs_until > now {
-                clock.tick(now);
+                clock.tick(now, inner.host.is_driven());
             }
             if alarms {
                 inner.exchange.ring(now + inner.alarm_margin());

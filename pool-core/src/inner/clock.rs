@@ -4,30 +4,38 @@
 //! keeper wrote down at its last tick. The keeper ticks only while there are checkouts: every
 //! second it lets the clock run down, and the next checkout, finding no time, reads the real
 //! clock and winds it up again. So a pool at rest costs nothing, and time that is not kept is
-//! never mistaken for time that stands still.
+//! never mistaken for time that stands still; nor is it where the keeper stands still ([`minder`]).
 //!
 //! Time is [`tokio::time::Instant`], monotonic. A runtime whose clock is paused (in a test) moves
 //! it by leaps, between which no keeper could tick: there the clock never runs, every checkout
 //! reads the exact time, and every timer is exact.
+//!
+//! [`minder`]: super::minder
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
 use tokio::time::Instant;
 
 use super::bounded::caught_now;
+use super::minder::mind;
 
 /// Nanoseconds since the pool was made.
 pub(crate) type Nanos = u64;
 
-const RUN_DOWN: Nanos = Nanos::MAX;
+pub(super) const RUN_DOWN: Nanos = Nanos::MAX;
+
+/// What shows the coarse time, alone in its line of the cache: all cores read it.
+pub(super) type Hand = CachePadded<AtomicU64>;
 
 /// A coarse clock.
 #[derive(Debug)]
 pub(crate) struct Clock {
     base: Instant,
-    /// Written by the keeper, and by whoever winds it up; guards nothing.
-    coarse: AtomicU64,
+    /// Written by the keeper and the minder; guards nothing.
+    coarse: Arc<Hand>,
 }
 
 impl Clock {
@@ -35,7 +43,7 @@ impl Clock {
     pub(crate) fn new() -> Self {
         Self {
             base: Instant::now(),
-            coarse: AtomicU64::new(RUN_DOWN),
+            coarse: Arc::new(Hand::new(AtomicU64::new(RUN_DOWN))),
         }
     }
 
@@ -69,9 +77,13 @@ impl Clock {
         self.base + Duration::from_nanos(at).min(CENTURY)
     }
 
-    /// Ticks: the coarse time is now the exact one.
-    pub(crate) fn tick(&self, now: Nanos) {
-        self.coarse.store(now, Relaxed);
+    /// Ticks: the coarse time is now the exact one. Where nothing makes sure that it ticks again, the
+    /// minder does.
+    pub(crate) fn tick(&self, now: Nanos, is_driven: bool) {
+        let had_run_down = self.coarse.swap(now, Relaxed) == RUN_DOWN;
+        if had_run_down && !is_driven {
+            mind(Arc::downgrade(&self.coarse));
+        }
     }
 
     /// From now on nobody keeps the coarse time.

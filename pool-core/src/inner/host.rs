@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 pub(crate) struct Host {
     handle: Mutex<Option<Handle>>,
     keeper_is_alive: AtomicBool,
-    /// Whether the keeper runs whatever else its runtime does: one with threads of its own.
+    /// Whether its runtime has threads of its own.
     is_driven: AtomicBool,
     /// Wakes the keeper.
     pub(crate) call: Notify,
@@ -46,10 +46,15 @@ impl Host {
         true
     }
 
+    /// Whether the keeper runs whatever else its runtime does.
+    pub(crate) fn is_driven(&self) -> bool {
+        self.is_driven.load(Acquire)
+    }
+
     /// Whether the keeper runs, and is as sure to go on as a timer of the caller's would be: on
     /// threads of its runtime's own, or on the caller's runtime.
     pub(crate) fn keeper_can_be_relied_on(&self) -> bool {
-        self.keeper_is_alive() && (self.is_driven.load(Acquire) || self.is_on_this_runtime())
+        self.keeper_is_alive() && (self.is_driven() || self.is_on_this_runtime())
     }
 
     fn is_on_this_runtime(&self) -> bool {

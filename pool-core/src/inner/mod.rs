@@ -24,6 +24,7 @@ pub(crate) mod exchange;
 pub(crate) mod host;
 pub(crate) mod idle;
 pub(crate) mod leak;
+mod minder;
 #[cfg(all(test, pool_loom))]
 mod model;
 pub(crate) mod opener;

@@ -6,7 +6,7 @@ use pool_core::testing::{MockManager, Step};
 use pool_core::{Error, Pool};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{builder, open, settle};
+use crate::{MS, SECOND, builder, open, settle};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread()
@@ -49,6 +49,23 @@ fn a_guard_may_outlive_its_runtime_and_its_pool() {
     drop(pool);
     drop(two);
     assert_eq!(mock.open(), 0);
+}
+
+#[test]
+fn what_was_idle_while_its_runtime_was_not_driven_is_validated() {
+    let mock = MockManager::new();
+    let runtime = real_runtime();
+    let pool = runtime.block_on(open(&mock, 1, 1));
+    runtime.block_on(async {
+        drop(pool.get().await.unwrap());
+        // The keeper has wound up its clock.
+        tokio::time::sleep(50 * MS).await;
+        drop(pool.get().await.unwrap());
+    });
+    let before = mock.count(Step::Validate);
+    std::thread::sleep(3 * SECOND);
+    drop(runtime.block_on(pool.get()).unwrap());
+    assert_eq!(mock.count(Step::Validate), before + 1);
 }
 
 #[test]
