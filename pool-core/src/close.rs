@@ -69,9 +69,9 @@ impl<M: Manager> Inner<M> {
         }
         let report = CloseReport {
             took: began.elapsed(),
-            still_held: self.holders(),
+            still_held: self.last_holders(),
             interrupted,
-            not_closed: self.registry().records().len(),
+            not_closed: self.registry().all().count(),
         };
         for holder in &report.still_held {
             tracing::warn!(
@@ -92,7 +92,7 @@ impl<M: Manager> Inner<M> {
             loop {
                 let mut gone = std::pin::pin!(self.gone.notified());
                 gone.as_mut().enable();
-                if self.registry().records().is_empty() {
+                if self.registry().all().next().is_none() {
                     return;
                 }
                 gone.await;
@@ -111,8 +111,7 @@ impl<M: Manager> Inner<M> {
     fn interrupt_holders(&self) -> usize {
         let interrupters: Vec<_> = self
             .registry()
-            .records()
-            .iter()
+            .all()
             .filter(|record| record.phase().0 == Phase::Held)
             .filter_map(|record| record.interrupter().cloned())
             .collect();

@@ -215,10 +215,10 @@ impl<M: Manager> Pool<M> {
         Ok(())
     }
 
-    /// Pauses the pool, for maintenance of its server: no checkout is served, no connect begins,
-    /// nothing idle is pinged or retired by itself. Holders keep what they hold, and what they
-    /// return is kept. [`retire_all`](Self::retire_all), [`retain`](Self::retain) and
-    /// [`resize`](Self::resize) close what is idle as ever.
+    /// Pauses the pool, for maintenance of its server: no checkout is served but one whose connection is
+    /// just being validated or recycled, no connect begins, nothing idle is pinged or retired by itself.
+    /// Holders keep what they hold, and what they return is kept. [`retire_all`](Self::retire_all),
+    /// [`retain`](Self::retain) and [`resize`](Self::resize) close what is idle as ever.
     ///
     /// Does nothing to a closed pool.
     pub fn pause(&self, meanwhile: WhilePaused) {
@@ -260,7 +260,9 @@ impl<M: Manager> Pool<M> {
 
     /// Closes the idle connections for which `keep` says no.
     ///
-    /// Held ones are not asked. `keep` must not block: checkouts wait for it.
+    /// Held ones are not asked. `keep` must neither block, for checkouts wait for it, nor use the pool,
+    /// which would wait for itself. A checkout without patience ([`try_get`](Self::try_get)) may find
+    /// nothing meanwhile.
     ///
     /// # Panics
     ///

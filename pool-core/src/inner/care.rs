@@ -181,10 +181,9 @@ impl<M: Manager> Inner<M> {
         Self::release_by(Exchange::release, entry, now);
     }
 
-    /// [`release`](Self::release) of a connection that was only pinged: as idle as it was, and taken
-    /// last.
+    /// [`release`](Self::release) of a connection that was only pinged: as idle as it was.
     pub(crate) fn release_pinged(entry: Box<Entry<M>>, idle_since: Nanos) {
-        Self::release_by(Exchange::release_last, entry, idle_since);
+        Self::release_by(Exchange::release_coldest, entry, idle_since);
     }
 
     fn release_by(

@@ -66,6 +66,7 @@ struct Terms {
     is_paused: AtomicBool,
     /// Whether checkouts fail while it is paused.
     fails_paused: AtomicBool,
+    is_closed: AtomicBool,
 }
 
 /// What checkouts do while a pool is paused.
@@ -175,6 +176,7 @@ impl<T: Member> Exchange<T> {
             min: AtomicUsize::new(capacity.min),
             max: AtomicUsize::new(capacity.max),
             is_paused: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             fails_paused: AtomicBool::new(false),
         };
         let line = Line {
@@ -208,9 +210,9 @@ impl<T: Member> Exchange<T> {
         }
     }
 
-    /// Like [`release`](Self::release), but if nobody waits the item is to be taken last.
-    pub(crate) fn release_last(item: Box<T>) -> Result<(), Refused<T>> {
-        Self::hand_over(item, Shards::put_last)
+    /// Like [`release`](Self::release), but if nobody waits the item is as idle as it was.
+    pub(crate) fn release_coldest(item: Box<T>) -> Result<(), Refused<T>> {
+        Self::hand_over(item, Shards::put_coldest)
     }
 
     #[cold]
@@ -368,6 +370,7 @@ impl<T: Member> Exchange<T> {
                 return None;
             }
             line.closed = true;
+            self.terms.is_closed.store(true, Relaxed);
             line.plugged = true;
             let mut drained = self.shards.plug_and_drain();
             drained.extend(line.kept.drain(..).filter_map(|ticket| ticket.leave()));
@@ -456,6 +459,10 @@ impl<T: Member> Exchange<T> {
             list.push(item);
         }
         (picked, spared)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.terms.is_closed.load(Relaxed)
     }
 
     pub(crate) fn is_paused(&self) -> bool {

@@ -155,11 +155,10 @@ impl<T: Homing> Shards<T> {
         shard.put_on_rest(item, false)
     }
 
-    /// Makes `item` idle again where it will be taken last: a connection that was only pinged.
-    pub(crate) fn put_last(item: Box<T>) -> Settled<T> {
+    /// Makes `item` idle again as what has been so longest: a connection that was only pinged.
+    pub(crate) fn put_coldest(item: Box<T>) -> Settled<T> {
         let shard = Arc::clone(&item.shards().all[0]);
-        let reuse = item.shards().reuse;
-        shard.put_on_rest(item, reuse == Reuse::Lifo)
+        shard.put_on_rest(item, true)
     }
 
     /// Plugs every shard, or, when an idle item turns up, takes that and plugs none.
@@ -182,14 +181,14 @@ impl<T: Homing> Shards<T> {
         None
     }
 
-    /// Plugs every shard and takes everything out.
+    /// Plugs every shard and takes everything out, of each the coldest first.
     pub(crate) fn plug_and_drain(&self) -> Vec<Box<T>> {
         let mut drained = Vec::new();
         for shard in &self.all {
-            drained.extend(shard.hot.plug());
+            let hot = shard.hot.plug();
             let mut rest = lock(&shard.rest);
             rest.plugged = true;
-            drained.extend(rest.items.drain(..));
+            drained.extend(rest.items.drain(..).chain(hot));
             shard.depth.store(0, Relaxed);
         }
         drained

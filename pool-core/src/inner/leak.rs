@@ -63,7 +63,7 @@ impl<M: Manager> Inner<M> {
         }
         let was_taken = {
             let mut registry = self.registry();
-            record.phase().0 == Phase::Held && registry.remove(record)
+            record.phase().0 == Phase::Held && registry.reclaim(record)
         };
         if !was_taken {
             return Nanos::MAX;

@@ -175,7 +175,7 @@ impl<M: Manager> Inner<M> {
     }
 
     pub(crate) fn is_shut_down(&self) -> bool {
-        *self.shut_down.borrow()
+        self.exchange.is_closed()
     }
 
     /// Fails those who wait, closes what is idle, ends the tasks. Again, it does nothing.
@@ -290,23 +290,30 @@ impl<M: Manager> Inner<M> {
 
     /// Who holds a connection now, the longest first.
     pub(crate) fn holders(&self) -> Vec<Holder> {
-        self.holders_of(self.dial.clock.exact(), |_| true)
+        self.holders_among(self.registry().records(), self.dial.clock.exact())
+    }
+
+    /// Who does, those included whose slots were reclaimed.
+    pub(crate) fn last_holders(&self) -> Vec<Holder> {
+        self.holders_among(self.registry().all(), self.dial.clock.exact())
     }
 
     /// Who holds a connection past `leak_threshold`, and longer than was said of it.
     fn overdue(&self) -> Vec<Holder> {
         let now = self.dial.clock.exact();
-        self.holders_of(now, |record| {
-            self.limits.leaked_at(record, record.phase().1) <= now
-        })
+        let registry = self.registry();
+        let is_overdue =
+            |record: &&Arc<Record>| self.limits.leaked_at(record, record.phase().1) <= now;
+        self.holders_among(registry.records().iter().filter(is_overdue), now)
     }
 
-    fn holders_of(&self, now: Nanos, is_meant: impl Fn(&Record) -> bool) -> Vec<Holder> {
-        let mut holders: Vec<_> = self
-            .registry()
-            .records()
-            .iter()
-            .filter(|record| is_meant(record))
+    fn holders_among<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a Arc<Record>>,
+        now: Nanos,
+    ) -> Vec<Holder> {
+        let mut holders: Vec<_> = records
+            .into_iter()
             .filter_map(|record| self.holder(record, now))
             .collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));

@@ -17,6 +17,8 @@ const REMOVED: u32 = u32::MAX;
 #[derive(Default)]
 pub(crate) struct Registry {
     records: Vec<Arc<Record>>,
+    /// Those that count no more, though somebody holds them.
+    reclaimed: Vec<Arc<Record>>,
     next_id: u64,
     /// Checkouts served by connections that are gone.
     past_uses: u64,
@@ -45,10 +47,22 @@ impl Registry {
         record
     }
 
-    /// Removes a record; false when it was removed before.
+    /// Counts a record no more whose holder keeps its connection; false when it was removed before.
+    pub(crate) fn reclaim(&mut self, record: &Record) -> bool {
+        let index = record.index.load(Relaxed) as usize;
+        let Some(reclaimed) = self.records.get(index).map(Arc::clone) else {
+            return false;
+        };
+        self.remove(record);
+        self.reclaimed.push(reclaimed);
+        true
+    }
+
+    /// Removes a record; false when it was removed or reclaimed before.
     pub(crate) fn remove(&mut self, record: &Record) -> bool {
         let removed = record.index.swap(REMOVED, Relaxed);
         if removed == REMOVED {
+            self.reclaimed.retain(|reclaimed| reclaimed.id != record.id);
             return false;
         }
         let index = removed as usize;
@@ -73,8 +87,14 @@ impl Registry {
         record.index.load(Relaxed) != REMOVED
     }
 
+    /// Those that count.
     pub(crate) fn records(&self) -> &[Arc<Record>] {
         &self.records
+    }
+
+    /// All of connections that are not closed.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.records.iter().chain(&self.reclaimed)
     }
 
     pub(crate) fn census(&self) -> Census {
@@ -118,6 +138,19 @@ mod tests {
             uses: 1,
         };
         assert_eq!(registry.census(), expected);
+    }
+
+    #[test]
+    fn what_is_reclaimed_counts_no_more_and_is_there_until_it_is_removed() {
+        let mut registry = Registry::default();
+        let records: Vec<_> = (0..3).map(|_| registry.register(0, 0)).collect();
+        assert!(registry.reclaim(&records[1]));
+        assert!(!registry.reclaim(&records[1]), "it was before");
+        assert_eq!((registry.records().len(), registry.all().count()), (2, 3));
+        assert!(!registry.remove(&records[1]));
+        assert!(registry.remove(&records[2]));
+        let left: Vec<_> = registry.all().map(|record| record.id).collect();
+        assert_eq!(left, [records[0].id]);
     }
 
     #[test]

@@ -1,5 +1,10 @@
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{Error, Validation};
+use pool_core::{Error, Pool, Validation};
 use tokio::time::{Instant, sleep};
 
 use crate::{SECOND, builder, getter, open, settle};
@@ -157,4 +162,41 @@ async fn a_closed_pool_says_so_though_connects_fail() {
     let error = pool.get().await.unwrap_err();
     assert!(matches!(error, Error::Closed), "{error}");
     assert!(!error.is_transient(), "who tries again for ever never ends");
+}
+
+/// Asks, when it is woken, whether the pool is closed.
+struct Asks {
+    pool: Pool<MockManager>,
+    answers: Mutex<Vec<bool>>,
+}
+
+impl Wake for Asks {
+    fn wake(self: Arc<Self>) {
+        let answer = self.pool.is_closed() && self.pool.try_get().is_err();
+        self.answers.lock().unwrap().push(answer);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_woken_by_the_close_finds_the_pool_closed() {
+    let pool = open(&MockManager::new(), 1, 1).await;
+    let held = pool.get().await.unwrap();
+    let asks = Arc::new(Asks {
+        pool: pool.clone(),
+        answers: Mutex::default(),
+    });
+    {
+        let mut waiting = std::pin::pin!(pool.get());
+        let waker = Waker::from(Arc::clone(&asks));
+        assert!(
+            waiting
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        pool.close_timeout(Duration::ZERO).await;
+    }
+    let answers = asks.answers.lock().unwrap();
+    assert!(!answers.is_empty() && answers.iter().all(|is_closed| *is_closed));
+    drop(held);
 }

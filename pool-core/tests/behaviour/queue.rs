@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{Error, Reuse, Stage, WhilePaused};
+use pool_core::{Error, Reuse, Stage, Validation, WhilePaused};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{MS, SECOND, builder, getter, open, settle};
@@ -240,4 +240,44 @@ async fn lifo_takes_the_last_used_and_fifo_the_longest_idle() {
         assert_eq!(next.id(), ids[expected - 1], "{reuse}");
         drop((last, next));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifo_takes_the_longest_idle_though_it_was_pinged() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 2, 2)
+        .reuse(Reuse::Fifo)
+        .keepalive(10 * SECOND)
+        .validation(Validation::Never);
+    let pool = pool.connect().await.unwrap();
+    let (one, two) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    let longest = one.id();
+    drop(one);
+    sleep(5 * SECOND).await;
+    drop(two);
+    let before = mock.count(Step::Validate);
+    sleep(6 * SECOND).await;
+    assert_eq!(mock.count(Step::Validate), before + 1, "the one was pinged");
+    assert_eq!(pool.get().await.unwrap().id(), longest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lifo_takes_the_last_used_though_there_was_a_pause() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 4, 4).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(pool.get().await.unwrap());
+    }
+    let mut returned: Vec<_> = held.iter().map(|conn| conn.id()).collect();
+    drop(held);
+    pool.pause(WhilePaused::Wait);
+    pool.resume();
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        taken.push(pool.get().await.unwrap());
+    }
+    returned.reverse();
+    let taken: Vec<_> = taken.iter().map(|conn| conn.id()).collect();
+    assert_eq!(taken, returned);
 }

@@ -102,3 +102,21 @@ async fn a_use_announced_as_long_makes_nobody_look_at_the_pool_until_it_is_longe
     sleep(2 * SECOND).await;
     assert!(pool.health().to_string().contains("leaks.rs"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn closing_waits_for_a_holder_whose_slot_was_reclaimed_and_tells_of_it() {
+    let mock = MockManager::new();
+    let pool = Pool::builder(mock.clone()).min_size(0).max_size(1);
+    let pool = pool.reclaim_threshold(2 * SECOND).build().unwrap();
+    let held = pool.get().await.unwrap();
+    sleep(5 * SECOND).await;
+    assert_eq!((pool.stats().reclaimed, pool.stats().total), (1, 0));
+    let report = pool.close_timeout(SECOND).await;
+    assert_eq!((report.not_closed, report.still_held.len()), (1, 1));
+    let closing = tokio::spawn(async move { pool.close_timeout(60 * SECOND).await });
+    sleep(SECOND).await;
+    assert!(!closing.is_finished());
+    drop(held);
+    assert!(closing.await.unwrap().is_complete());
+    assert_eq!(mock.open(), 0);
+}

@@ -496,11 +496,11 @@ fn model_an_item_displaced_while_somebody_begins_to_wait_is_found() {
 }
 
 #[test]
-fn model_what_is_put_last_reaches_a_waiter() {
+fn model_what_was_pinged_reaches_a_waiter() {
     model_both(|reuse| {
         let seat = Seat::new(reuse, 2, 1);
         let item = seat.item();
-        let returning = at(1, move || drop_refused(Exchange::release_last(item)));
+        let returning = at(1, move || drop_refused(Exchange::release_coldest(item)));
         give(seat.get().expect("it is served"));
         returning.join().unwrap();
         seat.settle(1);
