@@ -126,7 +126,7 @@ impl<M: Manager> Patience<'_, M> {
         async move {
             let (inner, site) = (self.inner, self.site);
             let mut failures = 0;
-            let mut turn = None;
+            let mut standing = self.standing();
             loop {
                 let (entry, fitness) = match look {
                     Look::Ready(conn) => {
@@ -138,7 +138,11 @@ impl<M: Manager> Patience<'_, M> {
                         if let Some(error) = inner.forbids_waiting() {
                             return Err(error);
                         }
-                        let mut entry = Waiting::new(&self, &mut turn).await?;
+                        // A wait that is served at once never looks, and what it is served may be unfit.
+                        if standing.turn.is_some() && self.deadline <= inner.dial.clock.exact() {
+                            return Err(self.timed_out(Stage::Wait));
+                        }
+                        let mut entry = Waiting::new(&self, &mut standing).await?;
                         let now = inner.dial.clock.exact();
                         let brand_new = entry.slot.record.is_brand_new(now);
                         match inner.fitness(&mut entry, now) {
@@ -147,11 +151,17 @@ impl<M: Manager> Patience<'_, M> {
                             Fitness::Needs(Care::Validate) if brand_new => {
                                 return Ok(self.hand_out(entry, now, site));
                             }
-                            unready => (entry, unready),
+                            unready => {
+                                let is_broken = unready == Fitness::Unfit(CloseReason::Broken);
+                                if brand_new && is_broken {
+                                    inner.note_stillbirth(entry.slot.record.opened_at());
+                                }
+                                (entry, unready)
+                            }
                         }
                     }
                 };
-                turn.get_or_insert(Turn::FIRST);
+                standing.turn.get_or_insert(Turn::FIRST);
                 match fitness {
                     Fitness::Ready => unreachable!("what is ready is handed out"),
                     Fitness::Unfit(reason) => Inner::close_entry(entry, reason),
@@ -192,6 +202,9 @@ impl<M: Manager> Patience<'_, M> {
 
     fn hand_out(&self, entry: Box<Entry<M>>, now: Nanos, site: Site) -> PooledConnection<M> {
         self.record(now);
+        if self.inner.connecting.is_doubted() && entry.slot.record.uses() == 0 {
+            self.inner.note_proof();
+        }
         let tick = self.inner.dial.clock.coarse().unwrap_or(now);
         self.inner.hand_out(entry, tick, site)
     }

@@ -108,7 +108,9 @@ impl<M: Manager> Inner<M> {
 
 impl<M: Manager> Drop for Keeper<M> {
     fn drop(&mut self) {
-        // The runtime may be gone while others still use the pool from another one.
+        // The runtime may be gone while others still use the pool from another one. What was opened on
+        // it may need it: its sockets answer nobody any more.
+        self.inner.dial.next_generation();
         self.inner.dial.clock.run_down();
         self.inner.host.keeper_ended();
         self.inner.stop_holding_back();

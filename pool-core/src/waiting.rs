@@ -44,16 +44,28 @@ type Served<M> = Result<Box<Entry<M>>, Error<<M as Manager>::Error>>;
 /// for it.
 pub(crate) struct Waiting<'a, M: Manager> {
     patience: &'a Patience<'a, M>,
-    /// That of an earlier wait of this checkout, if any.
-    turn: &'a mut Option<Turn>,
+    standing: &'a mut Standing,
     /// `None` before the first poll and after the last.
     stay: Option<Stay<Entry<M>>>,
-    /// When the wait is reported as slow; [`Nanos::MAX`] for never.
-    slow_at: Nanos,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
+/// What a checkout keeps from one wait to the next: what it was served may be of no use.
+pub(crate) struct Standing {
+    /// `None` before it was in the queue or was served.
+    pub(crate) turn: Option<Turn>,
+    /// When it is reported as slow; [`Nanos::MAX`] for never, or never again.
+    slow_at: Nanos,
+}
+
 impl<M: Manager> Patience<'_, M> {
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            turn: None,
+            slow_at: self.inner.slow_at(self.began),
+        }
+    }
+
     /// It has been served.
     pub(crate) fn record(&self, now: Nanos) {
         let waits = self.inner.counters.wait.of(thread_number());
@@ -130,11 +142,10 @@ impl<M: Manager> Inner<M> {
 }
 
 impl<'a, M: Manager> Waiting<'a, M> {
-    pub(crate) fn new(patience: &'a Patience<'a, M>, turn: &'a mut Option<Turn>) -> Self {
+    pub(crate) fn new(patience: &'a Patience<'a, M>, standing: &'a mut Standing) -> Self {
         Self {
-            slow_at: patience.inner.slow_at(patience.began),
             patience,
-            turn,
+            standing,
             stay: None,
             timer: None,
         }
@@ -149,7 +160,7 @@ impl<'a, M: Manager> Waiting<'a, M> {
         let alarm_at = inner.alarm_for(self.due(), began);
         let outlook = inner.outlook();
         let arrival = Arrival {
-            turn: *self.turn,
+            turn: self.standing.turn,
             since: began,
             alarm_at,
             outlook,
@@ -171,7 +182,7 @@ impl<'a, M: Manager> Waiting<'a, M> {
                 holds_back,
             } => (stay, connects, holds_back),
         };
-        *self.turn = Some(stay.turn());
+        self.standing.turn = Some(stay.turn());
         self.stay = Some(stay);
         inner.begin_connects(connects);
         if let Some(outlook) = outlook.filter(|_| holds_back) {
@@ -192,7 +203,7 @@ impl<'a, M: Manager> Waiting<'a, M> {
 
     /// What it comes to first.
     fn due(&self) -> Nanos {
-        self.patience.deadline.min(self.slow_at)
+        self.patience.deadline.min(self.standing.slow_at)
     }
 
     fn set_timer(&mut self) {
@@ -211,10 +222,10 @@ impl<'a, M: Manager> Waiting<'a, M> {
             deadline,
             site,
         } = *self.patience;
-        let slow_at = self.slow_at;
+        let slow_at = self.standing.slow_at;
         if slow_at < deadline {
             inner.report_slow(began, site);
-            self.slow_at = Nanos::MAX;
+            self.standing.slow_at = Nanos::MAX;
             self.timer = None;
             self.set_timer();
         }

@@ -36,6 +36,9 @@ pub(crate) struct Connecting {
     failing: AtomicBool,
     /// Whether the breaker is open, for those who find nothing idle; written with `state` locked.
     is_open: AtomicBool,
+    /// Whether the last connection that went straight to a waiter was broken before it was used: then an
+    /// open connection is not yet a success.
+    is_doubted: AtomicBool,
     /// When a checkout was last told at once that connects fail.
     asked_at: AtomicU64,
     /// Somebody wants a connection now: the pause before the next attempt is to be shortened.
@@ -94,6 +97,7 @@ impl Connecting {
             }),
             failing: AtomicBool::new(false),
             is_open: AtomicBool::new(false),
+            is_doubted: AtomicBool::new(false),
             asked_at: AtomicU64::new(0),
             demand: Notify::new(),
         }
@@ -124,6 +128,11 @@ impl Connecting {
     /// Whether the last connect failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Relaxed)
+    }
+
+    /// Whether connections prove themselves by their first use only.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.is_doubted.load(Relaxed)
     }
 
     pub(crate) fn breaker_state(&self) -> BreakerState {
@@ -255,6 +264,22 @@ impl<M: Manager> Inner<M> {
             tracing::info!(pool = %self.name, failures, "connects succeed again");
         }
         self.tell_of(change, None);
+    }
+
+    /// A new connection is fit to be used by the waiter it went to.
+    #[cold]
+    pub(crate) fn note_proof(&self) {
+        self.connecting.is_doubted.store(false, Relaxed);
+        self.note_success();
+    }
+
+    /// A new connection was broken when the waiter it went to was to use it: its connect has failed,
+    /// and those that follow are no successes until one is used.
+    #[cold]
+    pub(crate) fn note_stillbirth(self: &Arc<Self>, opened_at: Nanos) {
+        self.connecting.is_doubted.store(true, Relaxed);
+        let attempt = self.connecting.state().breaker.attempt();
+        self.note_failure(attempt, opened_at, &Failure::Broken);
     }
 
     /// A connect has failed that began then.

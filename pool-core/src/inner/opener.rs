@@ -243,8 +243,11 @@ impl<M: Manager> Inner<M> {
     /// to be counted twice.
     fn make_available(entry: Box<Entry<M>>, mut permit: Permit<M>) {
         let inner = Arc::clone(&entry.slot.inner);
+        let is_judged_by_its_user = inner.connecting.is_doubted() && inner.exchange.waiting().0 > 0;
         Self::release(entry);
-        inner.note_success();
+        if !is_judged_by_its_user {
+            inner.note_success();
+        }
         permit.end();
         inner.note_active();
         inner.host.call.notify_one();

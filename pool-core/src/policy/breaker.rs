@@ -139,6 +139,11 @@ impl Breaker {
         if self.state == BreakerState::Open {
             self.enter(BreakerState::HalfOpen);
         }
+        self.attempt()
+    }
+
+    /// What has been tried in its present state.
+    pub(crate) fn attempt(&self) -> Attempt {
         Attempt {
             change: self.change,
         }

@@ -70,7 +70,8 @@ pub struct Stats {
     pub scaled_down: u64,
     /// Connections opened.
     pub connects: u64,
-    /// Attempts to open one that failed.
+    /// Attempts to open one that failed, those included whose connection was broken when the waiter it
+    /// went to was to use it.
     pub connect_failures: u64,
     /// Of these, those that took longer than they may.
     #[cfg_attr(feature = "serde", serde(default))]

@@ -1,9 +1,12 @@
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use pool_core::testing::{MockManager, Step};
-use pool_core::{Error, Pool};
+use pool_core::{Error, Manager, Pool};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{MS, SECOND, builder, open, settle};
@@ -160,4 +163,39 @@ fn a_wait_ends_in_time_on_the_pools_thread_and_on_one_the_pool_knows_nothing_of(
         );
     }
     drop(held);
+}
+
+/// Its connections are sockets, each served by the runtime it was opened on.
+struct Echo(SocketAddr);
+
+impl Manager for Echo {
+    type Connection = TcpStream;
+    type Error = std::io::Error;
+
+    async fn connect(&self) -> Result<TcpStream, std::io::Error> {
+        TcpStream::connect(self.0).await
+    }
+
+    async fn validate(&self, conn: &mut TcpStream) -> Result<(), std::io::Error> {
+        conn.write_all(b"x").await?;
+        conn.read_u8().await.map(drop)
+    }
+}
+
+#[test]
+fn a_pool_that_outlasts_its_runtimes_hands_out_nothing_that_went_with_one() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map(Result::unwrap) {
+            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    let pool = Pool::builder(Echo(address)).min_size(0).build().unwrap();
+    for _ in 0..3 {
+        real_runtime().block_on(async {
+            let mut conn = pool.get().await.unwrap();
+            pool.manager().validate(&mut conn).await.unwrap();
+        });
+    }
 }

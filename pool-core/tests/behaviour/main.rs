@@ -11,6 +11,7 @@ mod connects;
 mod dynamic;
 mod events;
 mod queue;
+mod shortlived;
 mod sizes;
 mod stages;
 mod timers;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{PooledConnection, Stats};
+use pool_core::{PooledConnection, Stats, Validation};
 use tokio::time::sleep;
 
 use crate::lines::Lines;
@@ -206,4 +206,22 @@ async fn a_use_counts_however_it_ends() {
         1,
         "a leak is taken back, of what has come back"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkout_that_waits_for_long_more_than_once_is_one_slow_checkout() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 2).validation(Validation::Always);
+    let pool = pool.slow_acquire_threshold(SECOND).build().unwrap();
+    let (one, two) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    let waiting = getter(&pool);
+    sleep(3 * SECOND).await;
+    mock.always(Step::Connect, Act::SucceedAfter(5 * SECOND));
+    for held in [one, two] {
+        mock.next(Step::Validate, [Act::Fail]);
+        drop(held);
+        sleep(SECOND).await;
+    }
+    waiting.await.unwrap().unwrap();
+    assert_eq!(pool.stats().slow, 1);
 }

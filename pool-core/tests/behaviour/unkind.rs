@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -11,8 +10,8 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{Condition, Error, Manager, Pool, PooledConnection, Validation, WhilePaused};
+use pool_core::testing::MockManager;
+use pool_core::{Error, Manager, Pool, PooledConnection, Validation, WhilePaused};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
@@ -302,16 +301,13 @@ fn a_connection_is_closed_in_order_on_the_callers_runtime_when_the_pools_is_gone
 }
 
 #[test]
-fn what_needs_a_runtime_stays_idle_for_a_caller_who_has_none() {
+fn a_caller_without_a_runtime_gets_nothing_that_went_with_one() {
     let runtime = runtime_with_threads();
     let mock = MockManager::new();
-    let pool = builder(&mock, 1, 1).validation(Validation::Always);
-    let pool = runtime.block_on(pool.connect()).unwrap();
-    mock.always(Step::Validate, Act::Hang);
+    let pool = runtime.block_on(open(&mock, 1, 1));
     drop(runtime);
-    let tried = catch_unwind(AssertUnwindSafe(|| pool.try_get()));
-    assert!(tried.unwrap().unwrap().is_none());
-    assert_eq!((pool.stats().idle, mock.open()), (1, 1));
+    assert!(pool.try_get().unwrap().is_none());
+    assert_eq!((pool.stats().closed_by.generation, mock.open()), (1, 0));
 }
 
 #[test]
@@ -332,43 +328,6 @@ fn two_may_ask_for_the_last_seconds_at_the_same_moment() {
             }
         });
     }
-}
-
-/// Its connections are broken as soon as they are open.
-#[derive(Default)]
-struct Stillborn(AtomicUsize);
-
-impl Manager for Stillborn {
-    type Connection = ();
-    type Error = std::io::Error;
-
-    async fn connect(&self) -> Result<(), std::io::Error> {
-        self.0.fetch_add(1, SeqCst);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        Ok(())
-    }
-
-    async fn validate(&self, (): &mut ()) -> Result<(), std::io::Error> {
-        Ok(())
-    }
-
-    fn condition(&self, (): &mut ()) -> Condition {
-        Condition::Broken
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_connection_that_is_broken_from_the_start_is_a_connect_that_failed() {
-    let pool = Pool::builder(Stillborn::default()).min_size(0);
-    let pool = pool.build().unwrap();
-    let error = pool.get().await.unwrap_err();
-    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
-    assert!(error.to_string().contains("broken"), "{error}");
-    assert_eq!(pool.manager().0.load(SeqCst), 5);
-    let stats = pool.stats();
-    assert_eq!((stats.connects, stats.connect_failures), (0, 5));
-    let eager = Pool::builder(Stillborn::default()).connect().await;
-    assert!(eager.unwrap_err().to_string().contains("broken"));
 }
 
 /// Panics when it is dropped.
