@@ -64,7 +64,7 @@ const STATEMENT_CACHE: usize = 100;
 /// | left behind | `Fast` | `Verified` | `Clean` | `Custom` |
 /// | --- | --- | --- | --- | --- |
 /// | a statement in flight, an unfinished `COPY` | ended, cancelled if need be | same | same | same |
-/// | a failed statement | one round trip | same | same | same |
+/// | a failed statement, outside of a transaction | nothing to do | same | same | same |
 /// | a failed `COPY FROM` | closed: the driver may take later answers for its own | same | same | same |
 /// | rows that somebody keeps unread (`query_raw`) | closed: no later answer would be read | same | same | same |
 /// | `DISCARD ALL`, `DEALLOCATE ALL` by the user | closed, if the driver had looked up a type: it could look up no other | same | same | same |

@@ -28,7 +28,7 @@
 //! | left behind | seen by | what happens |
 //! | --- | --- | --- |
 //! | a query in flight, an unfinished COPY | requests without an answer | its end is waited for; after 20 ms it is cancelled on the server |
-//! | a statement that failed | its error | one round trip: the driver may have something to add |
+//! | a statement that failed | the state in the server's answer | nothing; in a transaction as below |
 //! | a `COPY FROM` that failed | its error | it is closed: the driver takes later answers for its own |
 //! | an open or failed transaction | the state in the server's answer | `ROLLBACK` |
 //! | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `EXPLAIN`, `CREATE …` | the tag of each command | settings reset, `UNLISTEN *`, cursors closed, advisory locks and temporary tables dropped; prepared statements of the driver stay |

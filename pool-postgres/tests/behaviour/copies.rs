@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::SinkExt;
 use pool_postgres::{PgConnection, tokio_postgres};
 
-use crate::{pool, server, soon, text};
+use crate::{given_up, is_clean, pool, server, soon, text};
 
 #[tokio::test]
 async fn a_copy_left_unfinished_is_ended() {
@@ -65,10 +65,52 @@ async fn nobody_gets_the_answers_to_a_copy_that_failed() {
         let conn = soon(pool.get()).await.unwrap();
         soon(copied(&conn, sql, b"no number\n")).await.unwrap_err();
         drop(conn);
+        is_clean(&soon(pool.get()).await.unwrap(), sql).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_the_answers_to_a_copy_that_was_given_up_at_any_point() {
+    let server = server().await;
+    server.query("CREATE TABLE t (v int)").unwrap();
+    let pool = pool(&server, 1);
+    let copies = [
+        ("COPY t FROM STDIN", &b"no number\n"[..]),
+        ("COPY t FROM STDIN", b"1\n"),
+        ("COPY missing FROM STDIN", b""),
+    ];
+    for (polls, (sql, rows)) in (1..=20).flat_map(|polls| copies.map(|copy| (polls, copy))) {
+        for in_transaction in [false, true] {
+            let conn = soon(pool.get()).await.unwrap();
+            if in_transaction {
+                soon(conn.batch_execute("BEGIN")).await.unwrap();
+            }
+            soon(given_up(copied(&conn, sql, rows), polls)).await;
+            drop(conn);
+            let what = format!("{polls} polls of {sql} (in a transaction: {in_transaction})");
+            is_clean(&soon(pool.get()).await.unwrap(), &what).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_the_answers_to_a_copy_whose_sink_outlives_its_failure() {
+    let server = server().await;
+    server.query("CREATE TABLE t (v int)").unwrap();
+    let pool = pool(&server, 1);
+    for waits_for_the_failure in [false, true] {
         let conn = soon(pool.get()).await.unwrap();
-        let messages = soon(conn.simple_query("SELECT 1")).await;
-        assert_eq!(messages.unwrap().len(), 3, "after {sql}");
-        assert_eq!(soon(text(&conn, "SELECT 'x'")).await, "x", "after {sql}");
+        let sink = soon(conn.copy_in("COPY t FROM STDIN")).await.unwrap();
+        let mut sink = Box::pin(sink);
+        soon(sink.send(&b"no number\n"[..])).await.unwrap();
+        if waits_for_the_failure {
+            soon(sink.as_mut().finish()).await.unwrap_err();
+        }
+        drop(conn);
+        let conn = soon(pool.get()).await.unwrap();
+        is_clean(&conn, "a copy that failed").await;
+        drop(sink);
+        is_clean(&conn, "the end of its sink").await;
     }
 }
 

@@ -6,6 +6,7 @@
 mod binding;
 mod conformance;
 mod copies;
+mod failures;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod front;
 mod outages;
@@ -18,6 +19,8 @@ mod tls;
 mod troubles;
 
 use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use pool_postgres::{PgConfig, PgConnection, PgManager, Pool};
@@ -51,6 +54,33 @@ async fn text(conn: &PgConnection, sql: &str) -> String {
 /// Awaits `future`, which has no reason to take long.
 async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("hangs")
+}
+
+/// Gives `future` up after so many polls, unless it is ready before.
+async fn given_up<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for poll in 0..polls {
+        if poll > 0 {
+            tokio::task::yield_now().await;
+        }
+        let polled = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx)));
+        if let Poll::Ready(output) = polled.await {
+            return Some(output);
+        }
+    }
+    None
+}
+
+/// The next user gets the answers to what it asks, and finds no transaction.
+async fn is_clean(conn: &PgConnection, after: &str) {
+    let messages = soon(conn.simple_query("SELECT 1")).await;
+    assert_eq!(messages.expect(after).len(), 3, "after {after}");
+    for own in ["x", "y"] {
+        let sql = format!("SELECT '{own}'");
+        assert_eq!(soon(text(conn, &sql)).await, own, "after {after}");
+    }
+    let savepoint = soon(conn.batch_execute("SAVEPOINT s")).await;
+    assert!(savepoint.is_err(), "in a transaction after {after}");
 }
 
 /// Waits until `condition` holds.
