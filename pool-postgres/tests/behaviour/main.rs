@@ -17,6 +17,7 @@ mod statements;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod troubles;
+mod under_way;
 
 use std::future::Future;
 use std::pin::pin;
