@@ -67,6 +67,7 @@ const STATEMENT_CACHE: usize = 100;
 /// | a failed statement, outside of a transaction | nothing to do | same | same | same |
 /// | a failed `COPY FROM` | closed: the driver may take later answers for its own | same | same | same |
 /// | rows that somebody keeps unread (`query_raw`) | closed: no later answer would be read | same | same | same |
+/// | a `COPY FROM` that somebody goes on with | closed: the server would wait for its rows | same | same | same |
 /// | `DISCARD ALL`, `DEALLOCATE ALL` by the user | closed, if the driver had looked up a type: it could look up no other | same | same | same |
 /// | an open or failed transaction | rolled back | same | same | same |
 /// | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `EXPLAIN`, `CREATE …` | undone, when seen | same | undone | undone, when seen |

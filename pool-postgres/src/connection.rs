@@ -278,21 +278,31 @@ impl PgConnection {
         if timeout(GRACE, &mut answer).await.is_ok() {
             return true;
         }
-        if self.session.is_stalled() {
+        if self.is_stuck() || !self.target.cancel(&self.client.cancel_token()).await {
             return false;
         }
-        let is_over = self.target.cancel(&self.client.cancel_token()).await;
-        if is_over {
-            let _cancelled = answer.await;
+        while timeout(GRACE, &mut answer).await.is_err() {
+            if self.is_stuck() || self.session.is_out_of_step() {
+                return false;
+            }
         }
-        is_over
+        true
+    }
+
+    /// Whether what is under way ends by nobody's hand but the user's, who keeps rows unread or has more
+    /// of them to `COPY`.
+    fn is_stuck(&self) -> bool {
+        self.session.is_stalled() || self.session.awaits_rows()
     }
 
     /// Says farewell to the server and waits until it is sent; what still runs is ended before.
     pub(crate) async fn close(self) {
         let _if_not_waited_for = AbortOnDrop(self.task.abort_handle());
-        if self.is_busy() && !self.end_requests().await && self.session.is_stalled() {
-            return;
+        if self.is_busy() && !self.end_requests().await {
+            // Its end need not ever come.
+            if self.is_stuck() || self.session.is_out_of_step() {
+                return;
+            }
         }
         let Self { client, task, .. } = self;
         drop(client);

@@ -29,6 +29,7 @@
 //! | --- | --- | --- |
 //! | a query in flight, an unfinished COPY | requests without an answer | its end is waited for; after 20 ms it is cancelled on the server |
 //! | a statement that failed | the state in the server's answer | nothing; in a transaction as below |
+//! | a `COPY FROM` that somebody goes on with | its rows' end, which was not sent | it is closed after 20 ms: the server hears of no cancel |
 //! | a `COPY FROM` that failed | its error | it is closed: the driver takes later answers for its own |
 //! | an open or failed transaction | the state in the server's answer | `ROLLBACK` |
 //! | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `EXPLAIN`, `CREATE …` | the tag of each command | settings reset, `UNLISTEN *`, cursors closed, advisory locks and temporary tables dropped; prepared statements of the driver stay |

@@ -42,6 +42,8 @@ pub(crate) struct Session {
     /// The driver has prepared the statements by which it looks up types, and never prepares them
     /// again.
     looks_up_types: AtomicBool,
+    /// The server takes in rows (`COPY FROM STDIN`), and nobody has said yet that these are all.
+    awaits_rows: AtomicBool,
     /// The last read gave something: the driver reads on as soon as it can.
     has_more_to_read: AtomicBool,
     is_stalled: AtomicBool,
@@ -62,6 +64,11 @@ impl Session {
     /// as it was when the driver had last done all it could.
     pub(crate) fn is_stalled(&self) -> bool {
         self.is_stalled.load(Relaxed)
+    }
+
+    /// Whether the server waits for rows, and for nothing else: for a cancel request neither.
+    pub(crate) fn awaits_rows(&self) -> bool {
+        self.awaits_rows.load(SeqCst)
     }
 
     /// Whether the driver is wrong about the server: never to be used again.
@@ -312,8 +319,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             b'T' | b'D' => answer.rows = true,
             // A setting that clients are told of has another value.
             b'S' => session.note_change(),
-            b'G' => answer.copies = true,
+            b'G' => {
+                answer.copies = true;
+                session.awaits_rows.store(true, SeqCst);
+            }
             b'E' => {
+                session.awaits_rows.store(false, SeqCst);
                 // Whether the server had got to the first `Sync` nobody can tell.
                 if std::mem::take(&mut answer.copies) {
                     session.is_out_of_step.store(true, SeqCst);
@@ -376,6 +387,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
                 }
                 // The driver ends a `COPY` that never began with a `Sync` that has an answer of its own.
                 b'c' | b'f' if !answer.copies => session.is_out_of_step.store(true, SeqCst),
+                b'c' | b'f' => session.awaits_rows.store(false, SeqCst),
                 b'P' if looks_up_types(body) => session.looks_up_types.store(true, Relaxed),
                 _ => {}
             }

@@ -3,9 +3,10 @@
 use std::pin::pin;
 
 use futures_util::SinkExt;
-use pool_postgres::{PgConnection, tokio_postgres};
+use pool_postgres::{PgConnection, PgManager, Pool, tokio_postgres};
+use pool_servers::Server;
 
-use crate::{given_up, is_clean, pool, server, soon, text};
+use crate::{PATIENCE, config, given_up, is_clean, pool, server, soon, text};
 
 #[tokio::test]
 async fn a_copy_left_unfinished_is_ended() {
@@ -93,25 +94,55 @@ async fn nobody_gets_the_answers_to_a_copy_that_was_given_up_at_any_point() {
     }
 }
 
+/// The server waits for the rest, and hears of no cancel request.
 #[tokio::test]
-async fn nobody_gets_the_answers_to_a_copy_whose_sink_outlives_its_failure() {
+async fn a_copy_whose_sink_outlives_its_return_holds_up_nobody() {
     let server = server().await;
     server.query("CREATE TABLE t (v int)").unwrap();
-    let pool = pool(&server, 1);
-    for waits_for_the_failure in [false, true] {
+    let pool = patient_pool(&server);
+    for (rows, is_finished) in [
+        (&b"1\n"[..], false),
+        (b"no number\n", false),
+        (b"no number\n", true),
+    ] {
         let conn = soon(pool.get()).await.unwrap();
         let sink = soon(conn.copy_in("COPY t FROM STDIN")).await.unwrap();
         let mut sink = Box::pin(sink);
-        soon(sink.send(&b"no number\n"[..])).await.unwrap();
-        if waits_for_the_failure {
+        soon(sink.send(rows)).await.unwrap();
+        if is_finished {
             soon(sink.as_mut().finish()).await.unwrap_err();
         }
         drop(conn);
         let conn = soon(pool.get()).await.unwrap();
-        is_clean(&conn, "a copy that failed").await;
+        is_clean(&conn, "a copy that goes on").await;
         drop(sink);
         is_clean(&conn, "the end of its sink").await;
     }
+}
+
+#[tokio::test]
+async fn a_copy_that_was_not_asked_for_as_one_holds_up_nobody() {
+    let server = server().await;
+    server.query("CREATE TABLE t (v int)").unwrap();
+    let pool = patient_pool(&server);
+    for is_prepared in [false, true] {
+        let conn = soon(pool.get()).await.unwrap();
+        let refused = if is_prepared {
+            soon(conn.execute("COPY t FROM STDIN", &[])).await.err()
+        } else {
+            soon(conn.batch_execute("COPY t FROM STDIN")).await.err()
+        };
+        refused.expect("the driver has no rows to give");
+        drop(conn);
+        is_clean(&soon(pool.get()).await.unwrap(), "a copy of nothing").await;
+    }
+}
+
+/// Of one connection, whose recycling and closing may take longer than any test.
+fn patient_pool(server: &Server) -> Pool {
+    let pool = Pool::builder(PgManager::new(config(&server.url())));
+    let pool = pool.min_size(0).max_size(1).recycle_timeout(PATIENCE * 10);
+    pool.close_timeout(PATIENCE * 10).build().unwrap()
 }
 
 async fn copied(
