@@ -39,7 +39,7 @@ use crate::tls::{SslMode, Tls};
 /// | unanswered packets | the system's | `tcp_user_timeout=10` (seconds; Linux) |
 /// | [`session`](Self::session), [`password_provider`](Self::password_provider), [`on_notice`](Self::on_notice) | none | |
 ///
-/// What nobody knows is refused.
+/// What nobody knows is refused; where there are no unix sockets, a `host` that begins with `/`, too.
 #[derive(Clone)]
 #[must_use]
 pub struct PgConfig {
@@ -214,6 +214,15 @@ impl PgConfig {
         if servers == 0 {
             return refuse("host", &"", "must name at least one server");
         }
+        // Where there are sockets the driver takes such a host for the folder of one.
+        let socket = hosts.iter().find_map(|host| match host {
+            Host::Tcp(name) if name.starts_with('/') => Some(name),
+            _ => None,
+        });
+        if let Some(folder) = socket {
+            let rule = "must be a name or an address: there are no unix sockets on this system";
+            return refuse("host", folder, rule);
+        }
         if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
             let given = format!("{} addresses", addresses.len());
             return refuse("hostaddr", &given, "must be one for each host");
@@ -253,6 +262,7 @@ impl PgConfig {
         let server = |place: usize| {
             let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
             let host = match (hosts.get(place), addresses.get(place)) {
+                #[cfg(unix)]
                 (Some(Host::Unix(folder)), _) => return format!("{}:{port}", folder.display()),
                 (Some(Host::Tcp(host)), _) => host.clone(),
                 (None, address) => address.map(ToString::to_string).unwrap_or_default(),
@@ -362,6 +372,14 @@ mod tests {
         let config = read("postgres://db/app?statement_timeout=none");
         let startup = config.session("a.b", "x y\t\\z\n").startup();
         assert_eq!(startup.get_options(), Some("-c a.b=x\\ y\\\t\\\\z\\\n"));
+    }
+
+    #[cfg(not(unix))]
+    #[test]
+    fn a_socket_is_refused_where_there_are_none() {
+        let told = "host=/run/postgresql".parse::<PgConfig>().unwrap_err();
+        let says = "host (/run/postgresql) must be a name or an address";
+        assert!(told.to_string().starts_with(says), "{told}");
     }
 
     #[test]

@@ -39,6 +39,7 @@ impl Host {
                 let name = name.clone();
                 return Some(Self::Named { name, port });
             }
+            #[cfg(unix)]
             (Some(Given::Unix(folder)), None) => {
                 Address::Unix(folder.join(format!(".s.PGSQL.{port}")))
             }

@@ -4,13 +4,16 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_postgres::CancelToken;
 
@@ -32,6 +35,7 @@ pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
 }
 
 impl Socket for TcpStream {}
+#[cfg(unix)]
 impl Socket for UnixStream {}
 
 /// One server, and how it is spoken to.
@@ -52,6 +56,7 @@ pub(crate) enum Address {
         /// reach the one that runs it.
         at: SocketAddr,
     },
+    #[cfg(unix)]
     Unix(PathBuf),
 }
 
@@ -65,6 +70,7 @@ impl Address {
     pub(crate) fn host(&self) -> String {
         match self {
             Self::Tcp { host, at } => in_full(host, at.port()),
+            #[cfg(unix)]
             Self::Unix(path) => path.display().to_string(),
         }
     }
@@ -103,6 +109,7 @@ impl Target {
                 self.link.tls.begin(stream, host, self).await
             }
             // Nobody reads along on a socket of the machine itself.
+            #[cfg(unix)]
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
                 let stream = stream.map_err(|error| self.unreachable(error))?;
