@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
 use crate::config::{PgConfig, Recycle};
 use crate::driver::Driver;
-use crate::error::PgError;
+use crate::error::{PgError, is_of_the_login};
 use crate::messages::{Messages, Notifications};
 use crate::statements::Statements;
 use crate::target::Target;
@@ -49,7 +49,15 @@ impl PgConnection {
         let startup = tls::settings(startup, &stream, target)?;
         let session = Arc::new(Session::default());
         let watched = Watched::new(stream, Arc::clone(&session));
-        let (client, connection) = startup.connect_raw(watched, Begun).await?;
+        let begun = startup.connect_raw(watched, Begun).await;
+        let (client, connection) = begun.map_err(|error| {
+            if is_of_the_login(&error, session.is_asked_to_prove()) {
+                let address = target.to_string();
+                PgError::Login { address, error }
+            } else {
+                error.into()
+            }
+        })?;
         let server_version = connection.parameter("server_version").unwrap_or_default();
         let server_version = server_version.into();
         let messages = Arc::new(Messages::new(config.on_notice.clone()));

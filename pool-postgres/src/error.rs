@@ -21,7 +21,7 @@ use thiserror::Error;
 /// | [`TimedOut`](Cause::TimedOut) | `connect_timeout` of one host, the system's limit for packets | yes |
 /// | [`Lost`](Cause::Lost) | end of stream, reset; class 08, 57P05, 25P03, 25P04 | yes |
 /// | [`Tls`](Cause::Tls) | the handshake; a server without TLS; a build without the feature; nothing to bind to | no |
-/// | [`Authentication`](Cause::Authentication) | 28000, 28P01, 42501 | no |
+/// | [`Authentication`](Cause::Authentication) | 28000, 28P01, 42501; no password and the server asks for one; a way to log in that the driver has not; a server that does not know the password | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 3D000 | no |
 /// | [`TooManyConnections`](Cause::TooManyConnections) | 53300 | yes |
@@ -31,7 +31,7 @@ use thiserror::Error;
 /// | [`LockConflict`](Cause::LockConflict) | 40001, 40P01, 55P03 | yes |
 /// | [`OutOfDescriptors`](Cause::OutOfDescriptors) | `EMFILE`, `ENFILE` | yes |
 /// | [`Dirty`](Cause::Dirty) | a reset left a transaction open | no |
-/// | [`Setting`](Cause::Setting) | a setting or parameter that breaks its rule | no |
+/// | [`Setting`](Cause::Setting) | a setting or parameter that breaks its rule; a URL that cannot be read | no |
 /// | [`Other`](Cause::Other) | everything else | no |
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -75,6 +75,20 @@ pub enum PgError {
     /// The server or the driver said no.
     #[error("{}", describe(.0))]
     Driver(#[from] tokio_postgres::Error),
+    /// The driver gave the login up: the server asks for a password and there is none, or for what the
+    /// driver cannot do, or it does not prove that it knows the password itself.
+    #[error("{address}: {}: {}{}", what(self), describe(.error), Advice(self.cause()))]
+    #[non_exhaustive]
+    Login {
+        /// The server.
+        address: String,
+        /// What was missing.
+        #[source]
+        error: tokio_postgres::Error,
+    },
+    /// The URL, or the text of pairs, cannot be read.
+    #[error("{}", describe(.0))]
+    Unreadable(#[source] tokio_postgres::Error),
     /// TLS is asked for, and this build has none.
     #[error("sslmode asks for TLS: build pool-postgres with the feature `rustls` or `native-tls`")]
     TlsUnsupported,
@@ -144,7 +158,8 @@ impl PgError {
             | Self::Tls { .. }
             | Self::ChannelBinding { .. } => Cause::Tls,
             Self::Password { .. } => Cause::Password,
-            Self::Setting { .. } => Cause::Setting,
+            Self::Login { .. } => Cause::Authentication,
+            Self::Setting { .. } | Self::Unreadable(_) => Cause::Setting,
             Self::StillDirty => Cause::Dirty,
             Self::Driver(error) => cause_of(error),
         }
@@ -165,6 +180,18 @@ impl PgError {
             value: value.into(),
             rule,
         }
+    }
+}
+
+/// Whether it was the driver that could not go on with a login, neither the server nor the network.
+pub(crate) fn is_of_the_login(error: &tokio_postgres::Error, is_asked_to_prove: bool) -> bool {
+    let Some(source) = std::error::Error::source(error) else {
+        return false;
+    };
+    match source.downcast_ref() {
+        // What the server proves is told as an error of input, and so is what nobody can read.
+        Some(error) => is_asked_to_prove && Cause::of_io(error) == Cause::Other,
+        None => error.code().is_none(),
     }
 }
 

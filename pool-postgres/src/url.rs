@@ -44,7 +44,8 @@ impl FromStr for PgConfig {
             }
             None => take_pairs(text, is_ours)?,
         };
-        let mut config = Self::from(for_driver.parse::<tokio_postgres::Config>()?);
+        let driver: tokio_postgres::Config = for_driver.parse().map_err(PgError::Unreadable)?;
+        let mut config = Self::from(driver);
         for (name, value) in ours {
             config = config.set(&name, &value)?;
         }
@@ -161,6 +162,8 @@ fn read_value(text: &str) -> (String, &str) {
 mod tests {
     use std::time::Duration;
 
+    use pool_core::Cause;
+
     use super::PgConfig;
     use crate::config::Recycle;
     use crate::tls::SslMode;
@@ -242,6 +245,10 @@ mod tests {
             let told = refused(&format!("postgres://app:hunter2@db/app?{parameters}"));
             assert!(told.contains(says), "{told}");
             assert!(!told.contains("hunter2"), "{told}");
+        }
+        for text in ["postgres://db/app?ssl_mode=require", "host=db port=many"] {
+            let error = text.parse::<PgConfig>().unwrap_err();
+            assert_eq!(error.cause(), Cause::Setting, "{error}");
         }
         let told = refused("host=a,b,c port=1,2");
         assert!(told.contains("port (2 ports) must be one"), "{told}");

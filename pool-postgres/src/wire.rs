@@ -31,6 +31,8 @@ pub(crate) struct Session {
     /// Requests sent in all.
     requests: AtomicU64,
     in_transaction: AtomicBool,
+    /// The server waits for a proof that the user is who it says.
+    is_asked_to_prove: AtomicBool,
     /// The server has not taken all that there was to send.
     is_sending: AtomicBool,
     is_changed: AtomicBool,
@@ -90,6 +92,11 @@ impl Session {
     /// Whether the last answer left a transaction open, in whatever state.
     pub(crate) fn is_in_transaction(&self) -> bool {
         self.in_transaction.load(SeqCst)
+    }
+
+    /// Whether the login has come to where each proves itself to the other, and not beyond.
+    pub(crate) fn is_asked_to_prove(&self) -> bool {
+        self.is_asked_to_prove.load(Relaxed)
     }
 
     /// Whether a command was seen that changes the session.
@@ -317,6 +324,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 }
             }
             b'T' | b'D' => answer.rows = true,
+            b'R' => {
+                let is_satisfied = body.starts_with(&[0; 4]);
+                session.is_asked_to_prove.store(!is_satisfied, Relaxed);
+            }
             // A setting that clients are told of has another value.
             b'S' => session.note_change(),
             b'G' => {

@@ -72,6 +72,7 @@ async fn a_server_that_asks_for_no_password_is_refused_where_binding_is_required
     let manager = PgManager::new(config(&url));
     let error = soon(manager.connect()).await.unwrap_err();
     assert!(error.to_string().contains("channel binding"), "{error}");
+    assert_eq!(error.cause(), Cause::Authentication);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@ use std::time::Duration;
 use pool_postgres::pool_core::{Manager, Severity};
 use pool_postgres::{Cause, PgError, PgManager, Pool};
 use pool_servers::{FaultProxy, Postgres};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::{config, server, soon};
 
@@ -55,6 +57,76 @@ async fn a_wrong_password_is_told_without_it() {
         .connect()
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_password_where_there_is_none_is_not_asked_again() {
+    for method in ["scram-sha-256", "md5", "password"] {
+        let server = Postgres::new()
+            .access(format!("host all guarded 127.0.0.1/32 {method}"))
+            .start_async()
+            .await
+            .unwrap();
+        server
+            .query("SET password_encryption = 'md5'; CREATE ROLE guarded LOGIN PASSWORD 'x'")
+            .unwrap();
+        let url = format!("postgres://guarded@{}/postgres", server.address());
+        let error = trouble(&url).await;
+        assert_eq!(error.cause(), Cause::Authentication, "{method}: {error}");
+        assert!(!error.is_transient());
+        let manager = PgManager::new(config(&url));
+        assert_eq!(manager.severity(&error), Severity::Permanent);
+        let told = error.to_string();
+        assert!(told.starts_with(&server.address().to_string()), "{told}");
+        assert!(told.contains("password missing"), "{told}");
+    }
+}
+
+/// The driver's words of a login that a stand-in answers with `messages`, one for each of ours.
+async fn login_answered_with(messages: &[&[u8]]) -> PgError {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answers = async {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 1024];
+        for message in messages {
+            assert!(client.read(&mut asked).await.unwrap() > 0);
+            client.write_all(message).await.unwrap();
+        }
+        // Until it is given up.
+        while client.read(&mut asked).await.is_ok_and(|read| read > 0) {}
+    };
+    let url = format!("postgres://app:hunter2@{address}/app?sslmode=disable");
+    let (error, ()) = soon(async { tokio::join!(trouble(&url), answers) }).await;
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+    error
+}
+
+#[tokio::test]
+async fn a_login_that_the_driver_gives_up_is_one_that_failed() {
+    let kerberos: &[u8] = b"R\0\0\0\x08\0\0\0\x02";
+    let unheard_of = b"R\0\0\0\x08\0\0\0\x63";
+    let sasl_of_tomorrow = b"R\0\0\0\x11\0\0\0\x0aSCRAM-9\0\0";
+    let scram = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
+    let proof_of_another = b"R\0\0\0\x21\0\0\0\x0br=other,s=c2FsdA==,i=4096";
+    for answers in [
+        &[kerberos][..],
+        &[unheard_of],
+        &[sasl_of_tomorrow],
+        &[scram, proof_of_another],
+    ] {
+        let error = login_answered_with(answers).await;
+        assert_eq!(error.cause(), Cause::Authentication, "{error}");
+        assert!(!error.is_transient(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn who_speaks_another_protocol_has_not_refused_the_login() {
+    for answers in [&[&b"?\0\0\0\0"[..]], &[b"Z\0\0\0\x05I"]] {
+        let error = login_answered_with(answers).await;
+        assert_eq!(error.cause(), Cause::Other, "{error}");
+    }
 }
 
 #[tokio::test]
