@@ -281,20 +281,30 @@ impl PgConnection {
     /// Waits for the end of what has no reader any more; what takes long is cancelled. False when that
     /// may yet hit what runs next.
     async fn end_requests(&self) -> bool {
-        // Its end is the next answer's beginning.
-        let mut answer = pin!(self.client.simple_query(""));
-        if timeout(GRACE, &mut answer).await.is_ok() {
+        let mut end = pin!(self.end_of_requests());
+        if timeout(GRACE, &mut end).await.is_ok() {
             return true;
         }
         if self.is_stuck() || !self.target.cancel(&self.client.cancel_token()).await {
             return false;
         }
-        while timeout(GRACE, &mut answer).await.is_err() {
+        while timeout(GRACE, &mut end).await.is_err() {
             if self.is_stuck() || self.session.is_out_of_step() {
                 return false;
             }
         }
         true
+    }
+
+    /// Waits for the answers to what was sent, and asks nothing.
+    async fn end_of_requests(&self) {
+        let session = &self.session;
+        let is_over = || self.client.is_closed() || session.is_out_of_step() || !self.is_busy();
+        self.driver.until(is_over).await;
+        if session.is_out_of_step() {
+            // How many answers are to come nobody can tell; behind the last is the one to this.
+            let _answer = self.client.simple_query("").await;
+        }
     }
 
     /// Whether what is under way ends by nobody's hand but the user's, who keeps rows unread or has more

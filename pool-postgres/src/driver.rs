@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use futures_util::task::AtomicWaker;
 use tokio::task::{JoinHandle, unconstrained};
 use tokio_postgres::Connection;
 
@@ -36,6 +37,8 @@ pub(crate) struct Driver {
     /// How many calls there had been before the last time that the connection looked for what to do.
     answered: AtomicU64,
     task: OnceLock<Waker>,
+    /// Who waits until something has been done.
+    watcher: AtomicWaker,
 }
 
 impl Driver {
@@ -52,6 +55,7 @@ impl Driver {
             calls: AtomicU64::new(1),
             answered: AtomicU64::new(0),
             task: OnceLock::new(),
+            watcher: AtomicWaker::new(),
         });
         let waker = Waker::from(Arc::clone(&driver));
         *driver.driven() = Some(Driven { connection, waker });
@@ -64,6 +68,20 @@ impl Driver {
         std::future::poll_fn(|cx| {
             driver.task.get_or_init(|| cx.waker().clone());
             driver.turn(&mut driver.driven())
+        })
+        .await;
+    }
+
+    /// Waits until `condition` holds, which can change only by what the connection does. Of two who wait
+    /// at the same time only the later one is woken.
+    pub(crate) async fn until(&self, condition: impl Fn() -> bool) {
+        std::future::poll_fn(|cx| {
+            self.watcher.register(cx.waker());
+            if condition() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }
@@ -93,6 +111,12 @@ impl Driver {
 
     /// Lets the connection do what it can; ready after its end.
     fn turn(&self, driven: &mut Option<Driven>) -> Poll<()> {
+        let done = self.advance(driven);
+        self.watcher.wake();
+        done
+    }
+
+    fn advance(&self, driven: &mut Option<Driven>) -> Poll<()> {
         while let Some(Driven { connection, waker }) = driven {
             let calls = self.calls.load(SeqCst);
             let message = connection.poll_message(&mut Context::from_waker(waker));
@@ -139,6 +163,7 @@ impl Drop for EndOnDrop {
     fn drop(&mut self) {
         let Self(driver) = self;
         *driver.driven() = None;
+        driver.watcher.wake();
         driver.messages.unsubscribe();
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pool_postgres::tokio_postgres::Client;
 use pool_postgres::{PgConnection, PgManager, Pool, PooledConnection};
-use pool_servers::FaultProxy;
+use pool_servers::{FaultProxy, Postgres};
 
 use crate::{config, pool, server, soon, text, until};
 
@@ -158,6 +158,38 @@ async fn a_transaction_dropped_on_the_way_out_is_rolled_back_without_a_cancel() 
         1,
         "a cancel would be a connect of its own"
     );
+}
+
+#[tokio::test]
+async fn what_ends_by_itself_is_waited_for_and_the_server_is_asked_nothing() {
+    let logs = Postgres::new().setting("log_statement", "all");
+    let server = logs.start_async().await.unwrap();
+    let pool = pool(&server, 1);
+    for _ in 0..10 {
+        let mut conn = soon(pool.get()).await.unwrap();
+        let transaction = soon(conn.transaction()).await.unwrap();
+        soon(transaction.simple_query("SELECT 1/0"))
+            .await
+            .unwrap_err();
+        drop(transaction);
+        drop(conn);
+        let conn = soon(pool.get()).await.unwrap();
+        soon(conn.batch_execute("SELECT 1/0")).await.unwrap_err();
+    }
+    assert!(!is_in_transaction(&soon(pool.get()).await.unwrap()).await);
+    let log = server.log();
+    let statements = log
+        .lines()
+        .filter_map(|line| line.split_once("statement: "));
+    let asked: Vec<_> = statements
+        .map(|(_, sql)| sql)
+        .filter(|sql| sql.is_empty())
+        .collect();
+    assert!(
+        log.contains("statement: ROLLBACK") && asked.is_empty(),
+        "{asked:?}"
+    );
+    assert_eq!(pool.stats().connects, 1);
 }
 
 #[tokio::test]
