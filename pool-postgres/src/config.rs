@@ -243,6 +243,13 @@ impl PgConfig {
             let rule = "needs sslmode=require, verify-ca or verify-full";
             return refuse("sslnegotiation", &"direct", rule);
         }
+        if let Some(name) = self.cut_short() {
+            return refuse(
+                name,
+                &"…",
+                "must not contain a NUL, where the server would end it",
+            );
+        }
         let is_name = |name: &str| {
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
             !name.is_empty() && name.chars().all(letters)
@@ -253,6 +260,22 @@ impl PgConfig {
             name,
             "must be the name of a setting, such as work_mem",
         )
+    }
+
+    /// The name of a text of the startup packet that holds a NUL: there each text ends with one.
+    fn cut_short(&self) -> Option<&str> {
+        let driver = &self.driver;
+        let texts = [
+            ("user", driver.get_user()),
+            ("dbname", driver.get_dbname()),
+            ("options", driver.get_options()),
+            ("application_name", driver.get_application_name()),
+        ];
+        let settings = self.session.iter();
+        let settings = settings.map(|(name, value)| (name.as_str(), Some(value.as_str())));
+        let mut all = texts.into_iter().chain(settings);
+        let (name, _) = all.find(|(_, text)| text.is_some_and(|text| text.contains('\0')))?;
+        Some(name)
     }
 
     /// The server without the user's secrets, as `postgres://host:port/database`.
@@ -372,6 +395,16 @@ mod tests {
         let config = read("postgres://db/app?statement_timeout=none");
         let startup = config.session("a.b", "x y\t\\z\n").startup();
         assert_eq!(startup.get_options(), Some("-c a.b=x\\ y\\\t\\\\z\\\n"));
+    }
+
+    #[test]
+    fn what_the_startup_packet_cannot_hold_is_refused() {
+        let told = "postgres://db/app?application_name=a%00b".parse::<PgConfig>();
+        let told = told.unwrap_err().to_string();
+        assert!(told.starts_with("application_name (…) must not"), "{told}");
+        let config = read("postgres://db/app").session("app.secret", "hunter2\0");
+        let told = config.problem().unwrap().to_string();
+        assert!(told.starts_with("app.secret (…) must not"), "{told}");
     }
 
     #[cfg(not(unix))]
