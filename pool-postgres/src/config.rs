@@ -216,8 +216,9 @@ impl PgConfig {
         }
         // Where there are sockets the driver takes such a host for the folder of one.
         let socket = hosts.iter().find_map(|host| match host {
-            Host::Tcp(name) if name.starts_with('/') => Some(name),
-            _ => None,
+            Host::Tcp(name) => name.starts_with('/').then_some(name),
+            #[cfg(unix)]
+            Host::Unix(_) => None,
         });
         if let Some(folder) = socket {
             let rule = "must be a name or an address: there are no unix sockets on this system";

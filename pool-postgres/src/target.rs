@@ -182,7 +182,9 @@ impl fmt::Display for Target {
         f.write_str(&self.address.host())?;
         match &self.address {
             Address::Tcp { host, at } if host.parse() != Ok(at.ip()) => write!(f, " ({})", at.ip()),
-            _ => Ok(()),
+            Address::Tcp { .. } => Ok(()),
+            #[cfg(unix)]
+            Address::Unix(_) => Ok(()),
         }
     }
 }
