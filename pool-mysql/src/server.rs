@@ -158,9 +158,7 @@ impl Flavour {
             Self::MySql
         }
     }
-}
 
-impl Flavour {
     /// MariaDB tells the name of one role, MySQL a list as it takes it.
     fn set_role(self, told: Option<&str>) -> String {
         match (self, told) {
