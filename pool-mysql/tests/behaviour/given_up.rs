@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable};
-use pool_mysql::mysql_async::{Conn, TxOpts};
+use pool_mysql::mysql_async::{Conn, Transaction, TxOpts};
 use pool_mysql::{MySqlConnection, MySqlManager, Pool, PooledConnection, Recycle};
 
 use crate::{config, connected, dropped_when, one, pool_of_one, server, soon, until};
@@ -44,23 +44,27 @@ async fn polled(future: impl Future, polls: usize) -> bool {
 
 async fn leave(conn: &mut MySqlConnection, left: Left) {
     if let Left::Rows = left {
-        drop(soon(conn.query_iter("SELECT 1; SELECT 2")).await.unwrap());
-        return;
-    }
-    let begun = soon(conn.start_transaction(TxOpts::default())).await;
-    let mut transaction = begun.unwrap();
-    if let Left::EndedTransaction = left {
-        soon(transaction.query_drop("COMMIT")).await.unwrap();
+        leave_rows(conn).await;
+    } else {
+        let begun = soon(conn.start_transaction(TxOpts::default())).await;
+        leave_transaction(begun.unwrap(), left).await;
     }
 }
 
 async fn leave_by_the_driver(conn: &mut Conn, left: Left) {
     if let Left::Rows = left {
-        drop(soon(conn.query_iter("SELECT 1; SELECT 2")).await.unwrap());
-        return;
+        leave_rows(conn).await;
+    } else {
+        let begun = soon(conn.start_transaction(TxOpts::default())).await;
+        leave_transaction(begun.unwrap(), left).await;
     }
-    let begun = soon(conn.start_transaction(TxOpts::default())).await;
-    let mut transaction = begun.unwrap();
+}
+
+async fn leave_rows(conn: &mut impl Queryable) {
+    drop(soon(conn.query_iter("SELECT 1; SELECT 2")).await.unwrap());
+}
+
+async fn leave_transaction(mut transaction: Transaction<'_>, left: Left) {
     if let Left::EndedTransaction = left {
         soon(transaction.query_drop("COMMIT")).await.unwrap();
     }
@@ -131,8 +135,7 @@ async fn nobody_gets_the_answer_to_a_query_given_up_inside_a_transaction_with_ro
         nobody_gets_the_answer(recycle, async |conn, polls| {
             let begun = soon(conn.start_transaction(TxOpts::default())).await;
             let mut transaction = begun.unwrap();
-            let rows = soon(transaction.query_iter("SELECT 1; SELECT 2")).await;
-            drop(rows.unwrap());
+            leave_rows(&mut transaction).await;
             polled(transaction.query_drop(GIVEN_UP), polls).await
         })
         .await;
