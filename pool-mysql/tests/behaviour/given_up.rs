@@ -1,7 +1,7 @@
-//! Commands whose futures are dropped, where the driver does not show it: nobody else may get their
-//! answers.
+//! Commands whose futures are dropped: the server is told to stop them, and nobody else may get their
+//! answers, also where the driver does not show it.
 //!
-//! Each is given up after one poll, after two, and so on, until it ends by itself.
+//! What may answer yet is given up after one poll, after two, and so on, until it ends by itself.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -12,9 +12,12 @@ use pool_mysql::mysql_async::prelude::{Query, Queryable};
 use pool_mysql::mysql_async::{Conn, Transaction, TxOpts};
 use pool_mysql::{MySqlConnection, MySqlManager, Pool, PooledConnection, Recycle};
 
-use crate::{config, connected, dropped_when, one, pool_of_one, server, soon, until};
+use crate::{aside, config, connected, dropped_when, one, pool_of_one, server, soon, until};
 
 const GIVEN_UP: &str = "SELECT 'given up'";
+
+const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(60)' AND info \
+     NOT LIKE '%processlist%'";
 
 /// What is left behind by what was done before a command.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +100,35 @@ async fn nobody_gets_the_answer(
 fn policies() -> [Recycle; 4] {
     let custom = Recycle::Custom("DO 1".to_owned());
     [Recycle::Fast, Recycle::Verified, Recycle::Clean, custom]
+}
+
+#[tokio::test]
+async fn a_query_whose_future_was_dropped_is_killed_and_its_connection_closed() {
+    let pool = pool_of_one(config()).await;
+    let mut conn = soon(pool.get()).await.unwrap();
+    let id = conn.id();
+    dropped_when(conn.query_drop("DO sleep(60)"), server(), SLEEPING, "1").await;
+    drop(conn);
+
+    until(server(), SLEEPING, "0").await;
+    let mut next = soon(pool.get()).await.unwrap();
+    assert_ne!(next.id(), id);
+    assert_eq!(one::<i64>(&mut next, "SELECT 1").await, 1);
+}
+
+#[tokio::test]
+async fn a_query_that_is_not_to_be_killed_runs_on_without_its_connection() {
+    const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE \
+                            '%sleep(59)' AND info NOT LIKE '%processlist%'";
+    let pool = pool_of_one(config().kill_abandoned(false)).await;
+    let mut conn = soon(pool.get()).await.unwrap();
+    let id = conn.id();
+    dropped_when(conn.query_drop("DO sleep(59)"), server(), SLEEPING, "1").await;
+    drop(conn);
+
+    assert_ne!(soon(pool.get()).await.unwrap().id(), id);
+    assert_eq!(aside(server(), SLEEPING), "1");
+    aside(server(), &format!("KILL {id}"));
 }
 
 #[tokio::test]

@@ -6,12 +6,7 @@ use pool_mysql::mysql_async::{ChangeUserOpts, Error, Row, TxOpts};
 use pool_mysql::{Flavour, MySqlConfig, MySqlConnection, MySqlManager, Recycle};
 use pool_servers::MySql;
 
-use crate::{
-    aside, config, connected, dropped_when, is_mariadb, one, pool_of_one, server, soon, until,
-};
-
-const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(60)' AND info \
-     NOT LIKE '%processlist%'";
+use crate::{aside, config, connected, is_mariadb, one, pool_of_one, server, soon, until};
 
 async fn run(conn: &mut MySqlConnection, sql: &str) {
     soon(conn.query_drop(sql)).await.unwrap();
@@ -247,35 +242,6 @@ async fn an_error_nobody_read_is_not_the_next_users() {
         Condition::NeedsRecycle
     );
     assert_eq!(one::<i64>(&mut conn, "SELECT 1").await, 1);
-}
-
-#[tokio::test]
-async fn a_query_whose_future_was_dropped_is_killed_and_its_connection_closed() {
-    let pool = pool_of_one(config()).await;
-    let mut conn = soon(pool.get()).await.unwrap();
-    let id = conn.id();
-    dropped_when(conn.query_drop("DO sleep(60)"), server(), SLEEPING, "1").await;
-    drop(conn);
-
-    until(server(), SLEEPING, "0").await;
-    let mut next = soon(pool.get()).await.unwrap();
-    assert_ne!(next.id(), id);
-    assert_eq!(one::<i64>(&mut next, "SELECT 1").await, 1);
-}
-
-#[tokio::test]
-async fn a_query_that_is_not_to_be_killed_runs_on_without_its_connection() {
-    const SLEEPING: &str = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE \
-                            '%sleep(59)' AND info NOT LIKE '%processlist%'";
-    let pool = pool_of_one(config().kill_abandoned(false)).await;
-    let mut conn = soon(pool.get()).await.unwrap();
-    let id = conn.id();
-    dropped_when(conn.query_drop("DO sleep(59)"), server(), SLEEPING, "1").await;
-    drop(conn);
-
-    assert_ne!(soon(pool.get()).await.unwrap().id(), id);
-    assert_eq!(aside(server(), SLEEPING), "1");
-    aside(server(), &format!("KILL {id}"));
 }
 
 #[tokio::test]
