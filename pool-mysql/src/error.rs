@@ -1,14 +1,15 @@
 //! What can go wrong with MySQL and MariaDB, told apart by what to do about it.
 //!
-//! The server's numbers decide, never its texts, which are translated and change. Codes are those of
-//! both manuals; where the two servers differ, the entry says so.
+//! The server's numbers decide. Its texts, which are translated and change, are asked only where one
+//! number means several things, and then for the name of an option, which nobody translates. Codes are
+//! those of both manuals; where the two servers differ, the entry says so.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use mysql_async::{DriverError, IoError};
+use mysql_async::{DriverError, IoError, ServerError};
 use pool_core::{Cause, Severity};
 
 /// Why a connection could not be opened, checked or reset.
@@ -39,7 +40,7 @@ use pool_core::{Cause, Severity};
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 1049 | no |
 /// | [`TooManyConnections`](Cause::TooManyConnections) | 1040, 1203, 1226 | yes |
 /// | [`ShuttingDown`](Cause::ShuttingDown) | 1053, 1077, 1079; 3032 (MySQL's offline mode) | yes |
-/// | [`ReadOnly`](Cause::ReadOnly) | 1290, 1836 | yes |
+/// | [`ReadOnly`](Cause::ReadOnly) | 1290 by `--read-only`, `--super-read-only`; 1836 | yes |
 /// | [`ReadOnlyTransaction`](Cause::ReadOnlyTransaction) | 1792 | no |
 /// | [`StatementTimeout`](Cause::StatementTimeout) | 1969 (MariaDB), 3024 (MySQL) | yes |
 /// | [`Interrupted`](Cause::Interrupted) | 1317; 1927 (MariaDB), 3169 (MySQL) | yes |
@@ -64,7 +65,7 @@ enum Source {
 /// What an error of the driver means.
 pub(crate) fn cause_of(error: &mysql_async::Error) -> Cause {
     match error {
-        mysql_async::Error::Server(error) => cause_of_code(error.code),
+        mysql_async::Error::Server(error) => cause_of_answer(error),
         #[cfg(feature = "rustls")]
         mysql_async::Error::Io(IoError::Io(error)) if matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>()) => {
             Cause::Tls
@@ -84,6 +85,21 @@ pub(crate) fn cause_of(error: &mysql_async::Error) -> Cause {
     }
 }
 
+fn cause_of_answer(error: &ServerError) -> Cause {
+    match error.code {
+        1290 if is_about_writing(&error.message) => Cause::ReadOnly,
+        code => cause_of_code(code),
+    }
+}
+
+/// Whether the option that forbids the statement is one against writing: with the same number
+/// `--secure-file-priv` forbids a file.
+fn is_about_writing(message: &str) -> bool {
+    ["read-only", "read_only"]
+        .iter()
+        .any(|option| message.contains(option))
+}
+
 fn cause_of_code(code: u16) -> Cause {
     match code {
         1040 | 1203 | 1226 => Cause::TooManyConnections,
@@ -94,7 +110,7 @@ fn cause_of_code(code: u16) -> Cause {
         1049 => Cause::DatabaseMissing,
         1053 | 1077 | 1079 | 3032 => Cause::ShuttingDown,
         1080 | 1081 | 1152 | 1154..=1161 | 1184 | 4031 => Cause::Lost,
-        1290 | 1836 => Cause::ReadOnly,
+        1836 => Cause::ReadOnly,
         1792 => Cause::ReadOnlyTransaction,
         1969 | 3024 => Cause::StatementTimeout,
         1317 | 1927 | 3169 => Cause::Interrupted,
@@ -219,9 +235,13 @@ mod tests {
     use super::*;
 
     fn server(code: u16) -> MySqlError {
-        MySqlError::from(mysql_async::Error::Server(mysql_async::ServerError {
+        said(code, "m")
+    }
+
+    fn said(code: u16, message: &str) -> MySqlError {
+        MySqlError::from(mysql_async::Error::Server(ServerError {
             code,
-            message: "m".to_owned(),
+            message: message.to_owned(),
             state: "HY000".to_owned(),
         }))
     }
@@ -239,7 +259,7 @@ mod tests {
             (&[1049], Cause::DatabaseMissing, false),
             (&[1053, 1077, 1079, 3032], Cause::ShuttingDown, true),
             (&[1158, 4031], Cause::Lost, true),
-            (&[1290, 1836], Cause::ReadOnly, true),
+            (&[1836], Cause::ReadOnly, true),
             (&[1792], Cause::ReadOnlyTransaction, false),
             (&[1969, 3024], Cause::StatementTimeout, true),
             (&[1317, 1927, 3169], Cause::Interrupted, true),
@@ -253,6 +273,19 @@ mod tests {
                 assert_eq!(error.is_transient(), transient, "{code}");
                 assert_eq!(error.code(), Some(code));
             }
+        }
+    }
+
+    #[test]
+    fn an_option_against_writing_is_told_in_every_language_from_other_options() {
+        for (message, cause) in [
+            ("is running with the --read-only option so", Cause::ReadOnly),
+            ("corre con la opción --super-read-only", Cause::ReadOnly),
+            ("tidb_restricted_read_only", Cause::ReadOnly),
+            ("--secure-file-priv", Cause::Other),
+            ("--skip-grant-tables", Cause::Other),
+        ] {
+            assert_eq!(said(1290, message).cause(), cause, "{message}");
         }
     }
 

@@ -21,7 +21,7 @@ async fn refusal(url: &str) -> (MySqlError, Severity) {
     (error, severity)
 }
 
-async fn failure(conn: &mut MySqlConnection, sql: &str) -> MySqlError {
+pub(crate) async fn failure(conn: &mut MySqlConnection, sql: &str) -> MySqlError {
     soon(conn.query_drop(sql)).await.unwrap_err().into()
 }
 

@@ -9,6 +9,7 @@
     reason = "a panic is the failure, also in what helps a test"
 )]
 
+mod ambiguous;
 mod conformance;
 mod connecting;
 mod errors;
