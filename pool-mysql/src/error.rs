@@ -38,8 +38,8 @@ use pool_core::{Cause, Severity};
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
 /// | [`HostBlocked`](Cause::HostBlocked) | 1129 | no |
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 1049 | no |
-/// | [`TooManyConnections`](Cause::TooManyConnections) | 1040, 1203, 1226 | yes |
-/// | [`ShuttingDown`](Cause::ShuttingDown) | 1053, 1077, 1079; 3032 (MySQL's offline mode) | yes |
+/// | [`TooManyConnections`](Cause::TooManyConnections) | 1040, 1203, 1226 by `max_user_connections` | yes |
+/// | [`ShuttingDown`](Cause::ShuttingDown) | 1053, 1077, 1079; 3032 (MySQL's offline mode); 1047 by `WSREP` (a Galera node without its cluster) | yes |
 /// | [`ReadOnly`](Cause::ReadOnly) | 1290 by `--read-only`, `--super-read-only`; 1836 | yes |
 /// | [`ReadOnlyTransaction`](Cause::ReadOnlyTransaction) | 1792 | no |
 /// | [`StatementTimeout`](Cause::StatementTimeout) | 1969 (MariaDB), 3024 (MySQL) | yes |
@@ -87,6 +87,9 @@ pub(crate) fn cause_of(error: &mysql_async::Error) -> Cause {
 
 fn cause_of_answer(error: &ServerError) -> Cause {
     match error.code {
+        1047 if error.message.contains("WSREP") => Cause::ShuttingDown,
+        // Other limits are of so many queries or connections an hour.
+        1226 if error.message.contains("max_user_connections") => Cause::TooManyConnections,
         1290 if is_about_writing(&error.message) => Cause::ReadOnly,
         code => cause_of_code(code),
     }
@@ -102,7 +105,7 @@ fn is_about_writing(message: &str) -> bool {
 
 fn cause_of_code(code: u16) -> Cause {
     match code {
-        1040 | 1203 | 1226 => Cause::TooManyConnections,
+        1040 | 1203 => Cause::TooManyConnections,
         1044 | 1045 | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118 | 4151 => {
             Cause::Authentication
         }
@@ -249,7 +252,7 @@ mod tests {
     #[test]
     fn every_code_of_the_table_has_its_cause_and_is_transient_as_the_table_says() {
         for (codes, cause, transient) in [
-            (&[1040, 1203, 1226][..], Cause::TooManyConnections, true),
+            (&[1040, 1203][..], Cause::TooManyConnections, true),
             (
                 &[1044, 1045, 1130, 1698, 3118, 4151],
                 Cause::Authentication,
@@ -265,7 +268,11 @@ mod tests {
             (&[1317, 1927, 3169], Cause::Interrupted, true),
             (&[1020, 1205, 1213], Cause::LockConflict, true),
             (&[3159, 4156], Cause::Tls, false),
-            (&[1062, 1064, 1146, 1153], Cause::Other, false),
+            (
+                &[1047, 1062, 1064, 1146, 1153, 1226, 1290],
+                Cause::Other,
+                false,
+            ),
         ] {
             for &code in codes {
                 let error = server(code);
