@@ -10,6 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use mysql_async::{DriverError, IoError, ServerError};
+use mysql_common::proto::codec::error::PacketCodecError;
 use pool_core::{Cause, Severity};
 
 /// Why a connection could not be opened, checked or reset.
@@ -32,7 +33,7 @@ use pool_core::{Cause, Severity};
 /// | [`Unreachable`](Cause::Unreachable) | no route to the host or its network | yes |
 /// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
 /// | [`TimedOut`](Cause::TimedOut) | the system's time limit for packets | yes |
-/// | [`Lost`](Cause::Lost) | end of stream, reset; 1080, 1081, 1152, 1154 to 1161, 1184, 4031 (MySQL) | yes |
+/// | [`Lost`](Cause::Lost) | end of stream, reset; an answer before the question, as MySQL takes leave; 1080, 1081, 1152, 1154 to 1161, 1184, 4031 (MySQL) | yes |
 /// | [`Tls`](Cause::Tls) | rustls; a file of certificates that is not there; a server without TLS; 3159, 4156 | no |
 /// | [`Authentication`](Cause::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 4151 | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
@@ -70,6 +71,7 @@ pub(crate) fn cause_of(error: &mysql_async::Error) -> Cause {
         mysql_async::Error::Io(IoError::Io(error)) if matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>()) => {
             Cause::Tls
         }
+        mysql_async::Error::Io(IoError::Io(error)) if is_out_of_turn(error) => Cause::Lost,
         mysql_async::Error::Io(IoError::Io(error)) => Cause::of_io(error),
         #[cfg(feature = "rustls")]
         mysql_async::Error::Io(IoError::Tls(_)) => Cause::Tls,
@@ -93,6 +95,13 @@ fn cause_of_answer(error: &ServerError) -> Cause {
         1290 if is_about_writing(&error.message) => Cause::ReadOnly,
         code => cause_of_code(code),
     }
+}
+
+/// Whether it is the answer to no question. MySQL says so why it closes a connection, and the driver does
+/// not read it.
+fn is_out_of_turn(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(PacketCodecError::PacketsOutOfSync))
 }
 
 /// Whether the option that forbids the statement is one against writing: with the same number

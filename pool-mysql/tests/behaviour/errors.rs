@@ -227,6 +227,25 @@ async fn a_connection_somebody_killed_is_found_broken() {
 }
 
 #[tokio::test]
+async fn a_connection_the_server_closed_for_its_silence_is_lost() {
+    let config = config().variable("wait_timeout", "1");
+    for validates in [false, true] {
+        let (manager, mut conn) = connected(config.clone()).await;
+        let id = conn.id();
+        let gone = format!("SELECT count(*) FROM information_schema.processlist WHERE id = {id}");
+        crate::until(server(), &gone, "0").await;
+        let error = if validates {
+            soon(manager.validate(&mut conn)).await.unwrap_err()
+        } else {
+            failure(&mut conn, "SELECT 1").await
+        };
+        assert_eq!(error.cause(), Cause::Lost, "{error}");
+        assert!(error.is_transient());
+        assert_eq!(manager.condition(&mut conn), pool_core::Condition::Broken);
+    }
+}
+
+#[tokio::test]
 async fn a_lock_that_is_not_free_in_time_is_a_conflict() {
     let (_, mut holder) = connected(config()).await;
     let (_, mut other) = connected(config().variable("innodb_lock_wait_timeout", "1")).await;
