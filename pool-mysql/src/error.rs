@@ -29,23 +29,23 @@ use pool_core::{Cause, Severity};
 ///
 /// | cause | recognised by | transient |
 /// | --- | --- | --- |
-/// | [`Refused`](Cause::Refused) | connection refused, no such socket, a full backlog | yes |
+/// | [`Refused`](Cause::Refused) | connection refused, no such socket, a full backlog; 2002, 2003 (a proxy's) | yes |
 /// | [`Unreachable`](Cause::Unreachable) | no route to the host or its network | yes |
 /// | [`Dns`](Cause::Dns) | the host's name cannot be resolved | yes |
-/// | [`TimedOut`](Cause::TimedOut) | the system's time limit for packets | yes |
-/// | [`Lost`](Cause::Lost) | end of stream, reset; an answer before the question, as MySQL takes leave; 1080, 1081, 1152, 1154 to 1161, 1184, 4031 (MySQL) | yes |
-/// | [`Tls`](Cause::Tls) | rustls; a file of certificates that is not there; a server without TLS; 3159, 4156 | no |
-/// | [`Authentication`](Cause::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 4151 | no |
+/// | [`TimedOut`](Cause::TimedOut) | the system's time limit for packets; 9001 (`ProxySQL` found no server) | yes |
+/// | [`Lost`](Cause::Lost) | end of stream, reset; an answer before the question, as MySQL takes leave; 1080, 1081, 1152, 1154 to 1161, 1184, 4031 (MySQL); 2006, 2013 (a proxy's) | yes |
+/// | [`Tls`](Cause::Tls) | rustls; a file of certificates that is not there; a server without TLS; 3159 (MySQL) | no |
+/// | [`Authentication`](Cause::Authentication) | 1044, 1045, 1130, 1251, 1524, 1698, 1820, 1862; 3118, 3955 (MySQL), 4150, 4151 (MariaDB) | no |
 /// | [`Password`](Cause::Password) | the password provider failed | yes |
 /// | [`HostBlocked`](Cause::HostBlocked) | 1129 | no |
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 1049 | no |
 /// | [`TooManyConnections`](Cause::TooManyConnections) | 1040, 1203, 1226 by `max_user_connections` | yes |
 /// | [`ShuttingDown`](Cause::ShuttingDown) | 1053, 1077, 1079; 3032 (MySQL's offline mode); 1047 by `WSREP` (a Galera node without its cluster) | yes |
-/// | [`ReadOnly`](Cause::ReadOnly) | 1290 by `--read-only`, `--super-read-only`; 1836 | yes |
+/// | [`ReadOnly`](Cause::ReadOnly) | 1290 by `--read-only`, `--super-read-only`; 1836, 1874 | yes |
 /// | [`ReadOnlyTransaction`](Cause::ReadOnlyTransaction) | 1792 | no |
 /// | [`StatementTimeout`](Cause::StatementTimeout) | 1969 (MariaDB), 3024 (MySQL) | yes |
 /// | [`Interrupted`](Cause::Interrupted) | 1317; 1927 (MariaDB), 3169 (MySQL) | yes |
-/// | [`LockConflict`](Cause::LockConflict) | 1205, 1213; 1020 (MariaDB's snapshots) | yes |
+/// | [`LockConflict`](Cause::LockConflict) | 1205, 1213; 1020 (MariaDB's snapshots); 3101 (of a replication group), 3572 (MySQL) | yes |
 /// | [`OutOfDescriptors`](Cause::OutOfDescriptors) | `EMFILE`, `ENFILE` | yes |
 /// | [`Dirty`](Cause::Dirty) | a reset, or the SQL for a new connection, left a transaction open | no |
 /// | [`Other`](Cause::Other) | everything else | no |
@@ -115,19 +115,21 @@ fn is_about_writing(message: &str) -> bool {
 fn cause_of_code(code: u16) -> Cause {
     match code {
         1040 | 1203 => Cause::TooManyConnections,
-        1044 | 1045 | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118 | 4151 => {
+        1044 | 1045 | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151 => {
             Cause::Authentication
         }
         1129 => Cause::HostBlocked,
         1049 => Cause::DatabaseMissing,
         1053 | 1077 | 1079 | 3032 => Cause::ShuttingDown,
-        1080 | 1081 | 1152 | 1154..=1161 | 1184 | 4031 => Cause::Lost,
-        1836 => Cause::ReadOnly,
+        1080 | 1081 | 1152 | 1154..=1161 | 1184 | 2006 | 2013 | 4031 => Cause::Lost,
+        2002 | 2003 => Cause::Refused,
+        9001 => Cause::TimedOut,
+        1836 | 1874 => Cause::ReadOnly,
         1792 => Cause::ReadOnlyTransaction,
         1969 | 3024 => Cause::StatementTimeout,
         1317 | 1927 | 3169 => Cause::Interrupted,
-        1020 | 1205 | 1213 => Cause::LockConflict,
-        3159 | 4156 => Cause::Tls,
+        1020 | 1205 | 1213 | 3101 | 3572 => Cause::LockConflict,
+        3159 => Cause::Tls,
         _ => Cause::Other,
     }
 }
@@ -263,20 +265,22 @@ mod tests {
         for (codes, cause, transient) in [
             (&[1040, 1203][..], Cause::TooManyConnections, true),
             (
-                &[1044, 1045, 1130, 1698, 3118, 4151],
+                &[1044, 1045, 1130, 1698, 1862, 3118, 3955, 4150, 4151],
                 Cause::Authentication,
                 false,
             ),
             (&[1129], Cause::HostBlocked, false),
             (&[1049], Cause::DatabaseMissing, false),
             (&[1053, 1077, 1079, 3032], Cause::ShuttingDown, true),
-            (&[1158, 4031], Cause::Lost, true),
-            (&[1836], Cause::ReadOnly, true),
+            (&[1158, 2006, 2013, 4031], Cause::Lost, true),
+            (&[2002, 2003], Cause::Refused, true),
+            (&[9001], Cause::TimedOut, true),
+            (&[1836, 1874], Cause::ReadOnly, true),
             (&[1792], Cause::ReadOnlyTransaction, false),
             (&[1969, 3024], Cause::StatementTimeout, true),
             (&[1317, 1927, 3169], Cause::Interrupted, true),
-            (&[1020, 1205, 1213], Cause::LockConflict, true),
-            (&[3159, 4156], Cause::Tls, false),
+            (&[1020, 1205, 1213, 3101, 3572], Cause::LockConflict, true),
+            (&[3159], Cause::Tls, false),
             (
                 &[1047, 1062, 1064, 1146, 1153, 1226, 1290],
                 Cause::Other,
