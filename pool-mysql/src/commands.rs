@@ -5,7 +5,7 @@
 //! of that for the end of the command, and a command given up then does not show. So the commands of
 //! [`MySqlConnection`] are marked here while they are under way. What is done by the driver's own
 //! [`Conn`] or [`Transaction`] is not seen; where it can matter the connection is in doubt, and the
-//! server is asked at the return.
+//! server is asked at the return; that the session was reset shows by a [`Mark`].
 
 use std::future::Future;
 use std::ops::DerefMut;
@@ -18,6 +18,7 @@ use mysql_async::{
 };
 
 use crate::connection::MySqlConnection;
+use crate::mark::Mark;
 
 /// What the driver's traits return.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -49,7 +50,9 @@ pub(crate) struct Unseen {
     /// The last answer was that to a `prep`, which the driver takes for a status.
     pub(crate) prepared: bool,
     /// The session has other settings than it should, or the driver a file to load.
-    pub(crate) reset_is_wanted: bool,
+    reset_is_wanted: bool,
+    /// Of the first time the driver's own connection was lent.
+    mark: Option<Mark>,
 }
 
 impl Unseen {
@@ -72,6 +75,19 @@ impl Unseen {
 
     fn may(&mut self, doubt: Doubt) {
         self.doubt = self.doubt.max(doubt);
+    }
+
+    /// For any number of commands.
+    fn lent(&mut self, conn: &mut Conn) {
+        self.may(Doubt::Answer);
+        if !self.reset_is_wanted && self.mark.is_none() {
+            self.mark = Mark::left_in(conn);
+            self.reset_is_wanted = self.mark.is_none();
+        }
+    }
+
+    pub(crate) fn wants_reset(&self) -> bool {
+        self.reset_is_wanted || self.mark.as_ref().is_some_and(Mark::is_gone)
     }
 }
 
@@ -197,11 +213,10 @@ impl Queryable for MySqlConnection {
     }
 }
 
-/// For any number of commands.
 impl DerefMut for MySqlConnection {
     fn deref_mut(&mut self) -> &mut Conn {
         let (conn, unseen) = self.in_use();
-        unseen.may(Doubt::Answer);
+        unseen.lent(conn);
         conn
     }
 }

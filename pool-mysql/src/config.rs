@@ -80,7 +80,7 @@ pub struct MySqlConfig {
 /// | statement under way (a dropped future) | killed and closed | same | same | same |
 /// | prepared `XA` transaction | closed: the server keeps it | same | same | same |
 /// | whatever the driver's own `&mut Conn` was used for | asked | same | same | same |
-/// | what `reset`, `change_user`, `set_infile_handler` did | set back | same | same | same |
+/// | what `reset`, `change_user`, `set_infile_handler` did, by the driver's own, too | set back | same | same | same |
 /// | `autocommit` | set back | set back | set back | set back |
 /// | session and user variables, `SET NAMES`, time zone | stay | stay | set back | as the SQL does |
 /// | a role taken on (`SET ROLE`) | stays | stays | set back | as the SQL does |

@@ -52,7 +52,8 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
 /// ```
 ///
 /// Queries go by the driver's traits, as with a `Conn`. A function that takes a `&mut Conn` can be
-/// given one, too; what it does is not seen, so the server is asked at the return, a round trip.
+/// given one, too; what it does is not seen, so the server is asked at the return, a round trip. Where
+/// the driver's options have a `local_infile_handler` the session is reset as well.
 ///
 /// The [`Debug`](fmt::Debug) of the driver's `Conn` prints the password; that of this type does not.
 ///
@@ -161,7 +162,7 @@ impl MySqlConnection {
         }
         if self.connector.config.recycle == Recycle::Fast
             && !self.is_in_doubt()
-            && !self.unseen.reset_is_wanted
+            && !self.unseen.wants_reset()
             && !self.has_rows_pending()
             && self.standing() == Standing::Fresh
         {
@@ -183,7 +184,7 @@ impl MySqlConnection {
         self.unseen.under_way = Some(Sender::Pool);
         let connector = Arc::clone(&self.connector);
         let policy = &connector.config.recycle;
-        let renews = *policy == Recycle::Clean || self.unseen.reset_is_wanted;
+        let renews = *policy == Recycle::Clean || self.unseen.wants_reset();
         let is_in_doubt = self.is_in_doubt();
         if is_in_doubt {
             self.unseen.doubt = Doubt::Answer;

@@ -63,6 +63,7 @@ mod connection;
 mod connector;
 mod error;
 mod manager;
+mod mark;
 mod server;
 mod session;
 mod url;

@@ -16,6 +16,7 @@ mod errors;
 mod given_up;
 mod interrupting;
 mod recycling;
+mod reset;
 mod settings;
 #[cfg(feature = "rustls")]
 mod tls;

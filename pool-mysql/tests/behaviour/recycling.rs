@@ -2,18 +2,18 @@
 
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
-use pool_mysql::mysql_async::{ChangeUserOpts, Error, Row, TxOpts};
+use pool_mysql::mysql_async::{Row, TxOpts};
 use pool_mysql::{Flavour, MySqlConfig, MySqlConnection, MySqlManager, Recycle};
 use pool_servers::MySql;
 
 use crate::{aside, config, connected, is_mariadb, one, pool_of_one, server, soon, until};
 
-async fn run(conn: &mut MySqlConnection, sql: &str) {
+pub(crate) async fn run(conn: &mut MySqlConnection, sql: &str) {
     soon(conn.query_drop(sql)).await.unwrap();
 }
 
 /// What the pool does after a return.
-async fn given_back(manager: &MySqlManager, conn: &mut MySqlConnection) -> Condition {
+pub(crate) async fn given_back(manager: &MySqlManager, conn: &mut MySqlConnection) -> Condition {
     let condition = manager.condition(conn);
     if condition == Condition::NeedsRecycle {
         soon(manager.recycle(conn)).await.unwrap();
@@ -451,32 +451,4 @@ async fn a_distributed_transaction_left_prepared_is_nobody_elses() {
         until(server(), "XA RECOVER", "1").await;
         aside(server(), "XA ROLLBACK 'x'");
     }
-}
-
-#[tokio::test]
-async fn a_session_that_its_user_has_reset_gets_its_settings_back() {
-    let (manager, mut conn) = connected(config().time_zone("+03:00")).await;
-    for changes_user in [false, true] {
-        if changes_user {
-            soon(conn.change_user(ChangeUserOpts::default()))
-                .await
-                .unwrap();
-        } else {
-            soon(conn.reset()).await.unwrap();
-        }
-        given_back(&manager, &mut conn).await;
-        let zone = one::<String>(&mut conn, "SELECT @@time_zone").await;
-        assert_eq!(zone, "+03:00");
-    }
-}
-
-#[tokio::test]
-async fn nobody_loads_the_file_of_another() {
-    let (manager, mut conn) = connected(config()).await;
-    conn.set_infile_handler(async { Err(Error::Other("somebody else's".into())) });
-    given_back(&manager, &mut conn).await;
-    run(&mut conn, "CREATE TEMPORARY TABLE loaded (s TEXT)").await;
-    let load = conn.query_drop("LOAD DATA LOCAL INFILE 'mine' INTO TABLE loaded");
-    let refused = soon(load).await.unwrap_err();
-    assert!(!matches!(refused, Error::Other(_)), "{refused}");
 }
