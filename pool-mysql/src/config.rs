@@ -95,7 +95,12 @@ pub struct MySqlConfig {
 /// the connection. One gap is left to `Fast` and `Custom`: inside one [`Transaction`] of the driver's,
 /// several results that nobody read, one of which ended the transaction, and then a query given up.
 ///
+/// After a reset the session has what is configured here, and the server's settings otherwise. What its
+/// `init_connect` set is gone, as is what the driver's `init` did ([`setup`] is done again): the server
+/// runs it for new connections only. It belongs into [`init_sql`](MySqlConfig::init_sql).
+///
 /// [`Transaction`]: mysql_async::Transaction
+/// [`setup`]: mysql_async::OptsBuilder::setup
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Recycle {
     /// Nothing where the server has said that nothing is left; else `COM_RESET_CONNECTION`.
@@ -181,8 +186,8 @@ impl MySqlConfig {
         self
     }
 
-    /// SQL that each new connection runs last, and again after each reset. It must be repeatable; where
-    /// it leaves a transaction open, connecting fails.
+    /// SQL that each new connection runs last, and again after each reset, which the server's
+    /// `init_connect` is not. It must be repeatable; where it leaves a transaction open, connecting fails.
     pub fn init_sql(mut self, sql: impl Into<String>) -> Self {
         self.init_sql = Some(sql.into());
         self

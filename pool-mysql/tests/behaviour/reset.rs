@@ -6,6 +6,8 @@ use pool_mysql::mysql_async::{ChangeUserOpts, Conn, Error, Opts, OptsBuilder, Wh
 use pool_mysql::{MySqlConfig, Recycle};
 
 use crate::recycling::{given_back, run};
+use pool_servers::MySql;
+
 use crate::{aside, config, connected, one, server, soon};
 
 #[tokio::test]
@@ -93,4 +95,18 @@ async fn nobody_loads_the_file_of_another() {
         let refused = soon(load).await.unwrap_err();
         assert!(!matches!(refused, Error::Other(_)), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn what_the_server_runs_for_a_new_session_is_not_run_after_a_reset() {
+    let server = MySql::new().setting("init-connect", "SET @greeting = 7");
+    let server = server.start_async().await.unwrap();
+    aside(&server, "CREATE USER app@'%' IDENTIFIED BY ''");
+    let url = format!("mysql://app@{}/", server.address());
+    let config = MySqlConfig::from_url(&url).unwrap();
+    let (manager, mut conn) = connected(config.recycle(Recycle::Clean)).await;
+    let greeting = "SELECT @greeting";
+    assert_eq!(one::<Option<i64>>(&mut conn, greeting).await, Some(7));
+    given_back(&manager, &mut conn).await;
+    assert_eq!(one::<Option<i64>>(&mut conn, greeting).await, None);
 }
