@@ -4,7 +4,7 @@
 //! read. Where it has to clean up first (results nobody read, a transaction dropped) it takes the end
 //! of that for the end of the command, and a command given up then does not show. So the commands of
 //! [`MySqlConnection`] are marked here while they are under way. What is done by the driver's own
-//! [`Conn`] or [`Transaction`] is not seen; where it can matter the connection is in doubt, and the
+//! [`Conn`], [`Connection`] or [`Transaction`] is not seen; where it can matter the connection is in doubt, and the
 //! server is asked at the return; that the session was reset shows by a [`Mark`].
 
 use std::future::Future;
@@ -77,7 +77,6 @@ impl Unseen {
         self.doubt = self.doubt.max(doubt);
     }
 
-    /// For any number of commands.
     fn lent(&mut self, conn: &mut Conn) {
         self.may(Doubt::Answer);
         if !self.reset_is_wanted && self.mark.is_none() {
@@ -136,16 +135,6 @@ impl MySqlConnection {
         let (conn, unseen) = self.in_use();
         unseen.reset_is_wanted = true;
         conn.set_infile_handler(handler);
-    }
-
-    /// For one command: it may be given up after what the driver has to end first.
-    fn lend(&mut self) -> &mut Conn {
-        let has_rows_pending = self.has_rows_pending();
-        let (conn, unseen) = self.in_use();
-        if has_rows_pending || unseen.doubt == Doubt::Transaction {
-            unseen.may(Doubt::Answer);
-        }
-        conn
     }
 }
 
@@ -221,9 +210,12 @@ impl DerefMut for MySqlConnection {
     }
 }
 
-/// For the driver's `Query` trait: `"SELECT 1".first(&mut *conn)`.
+/// For the driver's `Query` trait, `"SELECT 1".first(&mut *conn)`, and for functions that take whatever is
+/// a connection, which may send any number of commands.
 impl<'a> From<&'a mut MySqlConnection> for Connection<'a, 'static> {
     fn from(conn: &'a mut MySqlConnection) -> Self {
-        Connection::from(conn.lend())
+        let (conn, unseen) = conn.in_use();
+        unseen.may(Doubt::Answer);
+        Connection::from(conn)
     }
 }

@@ -79,7 +79,7 @@ pub struct MySqlConfig {
 /// | rows not read | read on for 250 ms, then closed | same | same | same |
 /// | statement under way (a dropped future) | killed and closed | same | same | same |
 /// | prepared `XA` transaction | closed: the server keeps it | same | same | same |
-/// | whatever the driver's own `&mut Conn` was used for | asked | same | same | same |
+/// | whatever the driver's own `&mut Conn`, `Connection` or `Query` was used for | asked | same | same | same |
 /// | what `reset`, `change_user`, `set_infile_handler` did, by the driver's own, too | set back | same | same | same |
 /// | `autocommit` | set back | set back | set back | set back |
 /// | session and user variables, `SET NAMES`, time zone | stay | stay | set back | as the SQL does |

@@ -47,13 +47,15 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
 /// # async fn example(pool: pool_mysql::Pool) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut conn = pool.get().await?;
 /// conn.query_drop("CREATE TABLE IF NOT EXISTS t (n INT)").await?;
-/// "INSERT INTO t VALUES (?)".with((42,)).ignore(&mut *conn).await?;
+/// conn.exec_drop("INSERT INTO t VALUES (?)", (42,)).await?;
 /// # Ok(()) }
 /// ```
 ///
-/// Queries go by the driver's traits, as with a `Conn`. A function that takes a `&mut Conn` can be
-/// given one, too; what it does is not seen, so the server is asked at the return, a round trip. Where
-/// the driver's options have a `local_infile_handler` the session is reset as well.
+/// Queries go by the driver's [`Queryable`], as with a `Conn`. A function that takes a `&mut Conn` or a
+/// [`Connection`](mysql_async::Connection) can be given one, too, and so can the driver's `Query`
+/// (`"SELECT 1".first(&mut *conn)`); what is done there is not seen, so the server is asked at the return,
+/// a round trip. After a `&mut Conn`, where the driver's options have a `local_infile_handler`, the
+/// session is reset as well.
 ///
 /// The [`Debug`](fmt::Debug) of the driver's `Conn` prints the password; that of this type does not.
 ///
@@ -256,7 +258,7 @@ impl MySqlConnection {
         }
     }
 
-    pub(crate) fn has_rows_pending(&mut self) -> bool {
+    fn has_rows_pending(&mut self) -> bool {
         !QueryResult::<TextProtocol>::new(&mut self.conn).is_empty()
     }
 

@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable};
-use pool_mysql::mysql_async::{Conn, Transaction, TxOpts};
+use pool_mysql::mysql_async::{Conn, Connection, Transaction, TxOpts};
 use pool_mysql::{MySqlConnection, MySqlManager, Pool, PooledConnection, Recycle};
 
 use crate::{aside, config, connected, dropped_when, one, pool_of_one, server, soon, until};
@@ -158,6 +158,19 @@ async fn nobody_gets_the_answer_to_a_query_given_up_on_the_drivers_own_connectio
             })
             .await;
         }
+    }
+}
+
+/// As a function has it that takes whatever is a connection.
+#[tokio::test]
+async fn nobody_gets_the_answer_to_a_query_given_up_after_another_of_the_same_loan() {
+    for recycle in policies() {
+        nobody_gets_the_answer(recycle, async |conn, polls| {
+            let mut loan = Connection::from(&mut **conn);
+            leave_rows(&mut loan).await;
+            polled(loan.query_drop(GIVEN_UP), polls).await
+        })
+        .await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
-use pool_mysql::mysql_async::{Row, TxOpts};
+use pool_mysql::mysql_async::{Connection, Row, TxOpts};
 use pool_mysql::{Flavour, MySqlConfig, MySqlConnection, MySqlManager, Recycle};
 use pool_servers::MySql;
 
@@ -144,18 +144,21 @@ async fn a_statement_prepared_last_hides_no_open_transaction() {
 #[tokio::test]
 async fn no_statement_prepared_last_passes_for_a_clean_status() {
     let (manager, mut conn) = connected(config()).await;
-    for batch in [false, true] {
+    for way in ["prep", "batch", "lent"] {
         for n in 0.. {
-            let prepared = soon(conn.prep(format!("SELECT {n} + {batch}"))).await;
+            let prepared = soon(conn.prep(format!("SELECT {n}, '{way}'"))).await;
             if prepared.unwrap().id() % 256 == 251 {
                 break;
             }
         }
         run(&mut conn, "BEGIN").await;
         let sql = "SELECT ?, 2";
-        if batch {
+        if way == "batch" {
             let nothing: [(i64,); 0] = [];
             soon(conn.exec_batch(sql, nothing)).await.unwrap();
+        } else if way == "lent" {
+            let mut loan = Connection::from(&mut conn);
+            soon(loan.prep(sql)).await.unwrap();
         } else {
             soon(conn.prep(sql)).await.unwrap();
         }
@@ -163,7 +166,7 @@ async fn no_statement_prepared_last_passes_for_a_clean_status() {
             given_back(&manager, &mut conn).await,
             Condition::NeedsRecycle
         );
-        assert!(!in_transaction(&mut conn).await);
+        assert!(!in_transaction(&mut conn).await, "{way}");
         let stale = soon(conn.prep(sql)).await.unwrap();
         soon(conn.close(stale)).await.unwrap();
     }
