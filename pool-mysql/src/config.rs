@@ -198,7 +198,8 @@ impl MySqlConfig {
         self.with(|opts| opts.stmt_cache_size(statements))
     }
 
-    /// What validation and keepalive ask instead of a ping, which some proxies answer by themselves.
+    /// What validation and keepalive ask instead of a ping, which some proxies answer by themselves. What
+    /// it begins is rolled back; where it changes `autocommit`, the connection is closed.
     pub fn validation_query(mut self, sql: impl Into<String>) -> Self {
         self.validation_query = Some(sql.into());
         self

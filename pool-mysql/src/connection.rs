@@ -143,7 +143,14 @@ impl MySqlConnection {
         self.unseen.under_way = Some(Sender::Pool);
         let connector = Arc::clone(&self.connector);
         match &connector.config.validation_query {
-            Some(sql) => self.conn.query_drop(sql).await?,
+            Some(sql) => {
+                self.conn.query_drop(sql).await?;
+                self.roll_back().await?;
+                if !self.is_as_opened() {
+                    let what = "the SQL for validating changed the session";
+                    return Err(MySqlError::dirty(what));
+                }
+            }
             None => match self.conn.ping().await {
                 // The error of an earlier result that nobody has read; the driver had it put by.
                 Err(mysql_async::Error::Server(_)) => self.conn.ping().await?,
@@ -310,11 +317,9 @@ impl MySqlConnection {
         if self.status().is_none() {
             self.ask().await?;
         }
-        if self.status().is_some_and(is_open) {
-            // A reset on MariaDB leaves a prepared XA transaction half there, and says nothing: no
-            // statement can write from then on. This is refused, and the connection closed.
-            self.conn.query_drop("ROLLBACK").await?;
-        }
+        // A reset on MariaDB leaves a prepared XA transaction half there, and says nothing: no statement
+        // can write from then on. This is refused, and the connection closed.
+        self.roll_back().await?;
         if !self.conn.reset().await? {
             // Before MySQL 5.7.3 and MariaDB 10.2.4.
             self.conn.change_user(ChangeUserOpts::default()).await?;
@@ -326,6 +331,14 @@ impl MySqlConnection {
         } else {
             Err(MySqlError::dirty("a transaction is open after a reset"))
         }
+    }
+
+    /// Ends the transaction that is open, if one is.
+    async fn roll_back(&mut self) -> Result<(), MySqlError> {
+        if self.status().is_some_and(is_open) {
+            self.conn.query_drop("ROLLBACK").await?;
+        }
+        Ok(())
     }
 
     /// Whether an answer is outstanding on a connection that is not broken. Afterwards the driver

@@ -125,6 +125,24 @@ async fn validation_asks_what_it_is_told_to_ask() {
     assert_eq!(error.code(), Some(1146));
 }
 
+/// Whose first statement would see the tables as they were then.
+#[tokio::test]
+async fn no_transaction_of_the_validation_is_the_next_users() {
+    let without_autocommit = config().variable("autocommit", "0");
+    let query = "SELECT count(*) FROM validated";
+    let (manager, mut conn) = connected(without_autocommit.validation_query(query)).await;
+    aside(server(), "CREATE TABLE pool.validated (n INT)");
+    soon(manager.validate(&mut conn)).await.unwrap();
+    assert_eq!(manager.condition(&mut conn), Condition::Ready);
+    aside(server(), "INSERT INTO pool.validated VALUES (1)");
+    assert_eq!(one::<i64>(&mut conn, query).await, 1);
+
+    let begin = config().validation_query("SET autocommit = 0");
+    let (manager, mut conn) = connected(begin).await;
+    let error = soon(manager.validate(&mut conn)).await.unwrap_err();
+    assert_eq!(error.cause(), Cause::Dirty, "{error}");
+}
+
 #[tokio::test]
 async fn an_account_whose_password_expires_is_refused_by_a_manager_that_knows_the_server_too() {
     let server = MySql::new().start_async().await.unwrap();
