@@ -101,7 +101,7 @@ pub struct MySqlConfig {
 ///
 /// [`Transaction`]: mysql_async::Transaction
 /// [`setup`]: mysql_async::OptsBuilder::setup
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub enum Recycle {
     /// Nothing where the server has said that nothing is left; else `COM_RESET_CONNECTION`.
     #[default]
@@ -302,6 +302,18 @@ impl From<OptsBuilder> for MySqlConfig {
     }
 }
 
+/// Without its SQL, which may hold secrets.
+impl fmt::Debug for Recycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fast => "Fast",
+            Self::Verified => "Verified",
+            Self::Clean => "Clean",
+            Self::Custom(_) => "Custom(..)",
+        })
+    }
+}
+
 impl fmt::Debug for MySqlConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The driver's options print their password, and SQL may hold secrets: names only.
@@ -325,7 +337,10 @@ impl fmt::Debug for MySqlConfig {
             )
             .field("init_sql", &self.init_sql.as_ref().map(|_| ".."))
             .field("statement_cache", &self.opts.stmt_cache_size())
-            .field("validation_query", &self.validation_query)
+            .field(
+                "validation_query",
+                &self.validation_query.as_ref().map(|_| ".."),
+            )
             .field("tls", &self.opts.ssl_opts().is_some())
             .field("kill_abandoned", &self.kill_abandoned)
             .finish_non_exhaustive()
@@ -342,6 +357,8 @@ mod tests {
             .unwrap()
             .password_provider(|| async { Ok::<_, std::fmt::Error>("hunter2".to_owned()) })
             .init_sql("SELECT 'hunter2'")
+            .validation_query("SELECT 'hunter2'")
+            .recycle(Recycle::Custom("SELECT 'hunter2'".to_owned()))
             .variable("x", "'hunter2'");
         let text = format!("{config:?} {config:#?} {}", config.address());
         assert!(!text.contains("hunter2"), "{text}");
