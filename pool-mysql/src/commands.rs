@@ -8,6 +8,7 @@
 //! server is asked at the return; that the session was reset shows by a [`Mark`].
 
 use std::future::Future;
+use std::io;
 use std::ops::DerefMut;
 use std::pin::Pin;
 
@@ -56,7 +57,12 @@ pub(crate) struct Unseen {
 }
 
 impl Unseen {
+    /// The driver would read the answer to a command that was given up as that to the next.
     async fn command<T>(&mut self, command: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.under_way.is_some() {
+            let what = "it broke, or an earlier command on it was given up";
+            return Err(io::Error::new(io::ErrorKind::NotConnected, what).into());
+        }
         self.under_way = Some(Sender::User);
         let answer = command.await;
         self.under_way = None;

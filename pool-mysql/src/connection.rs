@@ -61,8 +61,10 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
 ///
 /// # Cancel safety
 ///
-/// A query whose future is dropped leaves the connection unusable for the holder, too. At the return
-/// it is closed and the server told to stop the statement (see
+/// A query whose future is dropped leaves the connection unusable for the holder, too: whatever is asked
+/// next fails as on a connection that broke ([`Cause::Lost`](crate::Cause::Lost)), but for what goes by
+/// the driver's own `Conn`, `Connection` or `Transaction`, which take the next answer for theirs. At the
+/// return it is closed and the server told to stop the statement (see
 /// [`kill_abandoned`](crate::MySqlConfig::kill_abandoned)).
 pub struct MySqlConnection {
     conn: Conn,
@@ -136,6 +138,9 @@ impl MySqlConnection {
     /// The driver's connection, and what is noted of its use, for a command of the user's.
     pub(crate) fn in_use(&mut self) -> (&mut Conn, &mut Unseen) {
         self.used = true;
+        if self.conn.is_disconnected() {
+            self.unseen.under_way = Some(Sender::User);
+        }
         (&mut self.conn, &mut self.unseen)
     }
 

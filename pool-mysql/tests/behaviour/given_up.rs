@@ -9,8 +9,10 @@ use std::task::Poll;
 
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable};
-use pool_mysql::mysql_async::{Conn, Connection, Transaction, TxOpts};
-use pool_mysql::{MySqlConnection, MySqlManager, Pool, PooledConnection, Recycle};
+use pool_mysql::mysql_async::{Conn, Connection, Error, Transaction, TxOpts};
+use pool_mysql::{
+    Cause, MySqlConnection, MySqlError, MySqlManager, Pool, PooledConnection, Recycle,
+};
 
 use crate::{aside, config, connected, dropped_when, one, pool_of_one, server, soon, until};
 
@@ -184,6 +186,40 @@ async fn nobody_gets_the_answer_to_a_query_given_up_inside_a_transaction_with_ro
             polled(transaction.query_drop(GIVEN_UP), polls).await
         })
         .await;
+    }
+}
+
+/// As after a timeout that is taken lightly.
+#[tokio::test]
+async fn nobody_gets_the_answer_to_a_query_given_up_before_another_of_the_same_holder() {
+    for recycle in policies() {
+        nobody_gets_the_answer(recycle.clone(), async |conn, polls| {
+            let ended = polled(conn.query_drop(GIVEN_UP), polls).await;
+            asks_again(conn, ended).await;
+            ended
+        })
+        .await;
+        nobody_gets_the_answer(recycle, async |conn, polls| {
+            let driver: &mut Conn = conn;
+            let ended = polled(driver.query_drop(GIVEN_UP), polls).await;
+            asks_again(conn, ended).await;
+            ended
+        })
+        .await;
+    }
+}
+
+/// Twice, to be answered or refused.
+async fn asks_again(conn: &mut MySqlConnection, is_answered: bool) {
+    for _ in 0..2 {
+        let answer: Result<Option<String>, Error> = soon(conn.query_first("SELECT 'mine'")).await;
+        match answer {
+            Ok(answer) => assert_eq!(answer.as_deref(), is_answered.then_some("mine")),
+            Err(error) => {
+                assert!(!is_answered, "{error}");
+                assert_eq!(MySqlError::from(error).cause(), Cause::Lost);
+            }
+        }
     }
 }
 
