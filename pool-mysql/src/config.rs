@@ -88,7 +88,7 @@ pub struct MySqlConfig {
 /// | temporary tables, `HANDLER`, `LOCK TABLES`, `FLUSH TABLES WITH READ LOCK`, `GET_LOCK`, `PREPARE` | stay | stay | gone | as the SQL does |
 /// | prepared statements of the cache | stay | stay | gone | stay |
 /// | another database (`USE`) | stays | stays | set back, if one is configured | as the SQL does |
-/// | round trips when nothing was left | 0 | 1 | 2 | 1 |
+/// | round trips when nothing was left | 0 | 1 | 2, after a [`Transaction`] 3 | 1 |
 ///
 /// `Fast` believes the status that the server sends with each answer, and asks when the last answer
 /// was an error and said nothing. Asking is a `SELECT` of a number: an answer to something else closes

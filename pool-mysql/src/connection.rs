@@ -250,8 +250,10 @@ impl MySqlConnection {
     fn is_in_doubt(&self) -> bool {
         match self.unseen.doubt {
             Doubt::None => false,
-            // Within it, too, rows are dropped and commands given up.
-            Doubt::Transaction => self.status().is_none_or(is_open),
+            // Within it, too, rows are dropped and commands given up, also after it has ended.
+            Doubt::Transaction => {
+                self.connector.config.recycle == Recycle::Clean || self.status().is_none_or(is_open)
+            }
             Doubt::Answer => true,
         }
     }

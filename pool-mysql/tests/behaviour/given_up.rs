@@ -223,6 +223,20 @@ async fn asks_again(conn: &mut MySqlConnection, is_answered: bool) {
     }
 }
 
+#[tokio::test]
+async fn nobody_gets_the_answer_to_a_query_given_up_after_a_transaction_that_ended_under_rows() {
+    for recycle in [Recycle::Verified, Recycle::Clean] {
+        nobody_gets_the_answer(recycle, async |conn, polls| {
+            let begun = soon(conn.start_transaction(TxOpts::default())).await;
+            let mut transaction = begun.unwrap();
+            let rows = soon(transaction.query_iter("SELECT 1; COMMIT; SELECT 2")).await;
+            drop(rows.unwrap());
+            polled(transaction.query_drop(GIVEN_UP), polls).await
+        })
+        .await;
+    }
+}
+
 /// As a timeout that is unwrapped does.
 #[tokio::test]
 async fn nobody_gets_the_answer_to_a_query_given_up_by_a_task_that_panicked() {
