@@ -60,7 +60,7 @@ impl Unseen {
     /// The driver would read the answer to a command that was given up as that to the next.
     async fn command<T>(&mut self, command: impl Future<Output = Result<T>>) -> Result<T> {
         if self.under_way.is_some() {
-            let what = "it broke, or an earlier command on it was given up";
+            let what = "this connection broke, or an earlier command on it was given up";
             return Err(io::Error::new(io::ErrorKind::NotConnected, what).into());
         }
         self.under_way = Some(Sender::User);

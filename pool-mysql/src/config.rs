@@ -82,7 +82,7 @@ pub struct MySqlConfig {
 /// | whatever the driver's own `&mut Conn`, `Connection` or `Query` was used for | asked | same | same | same |
 /// | what `reset`, `change_user`, `set_infile_handler` did, by the driver's own, too | set back | same | same | same |
 /// | `autocommit` | set back | set back | set back | set back |
-/// | session and user variables, `SET NAMES`, time zone | stay | stay | set back | as the SQL does |
+/// | session and user variables, `SET NAMES`, time zone, `LAST_INSERT_ID()` | stay | stay | set back | as the SQL does |
 /// | a role taken on (`SET ROLE`) | stays | stays | set back | as the SQL does |
 /// | `SET TRANSACTION` for the next one | stays | stays | gone | as the SQL does |
 /// | temporary tables, `HANDLER`, `LOCK TABLES`, `FLUSH TABLES WITH READ LOCK`, `GET_LOCK`, `PREPARE` | stay | stay | gone | as the SQL does |
