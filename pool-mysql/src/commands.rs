@@ -3,26 +3,18 @@
 //! The driver calls a connection disconnected from the moment a command is sent until its answer is
 //! read. Where it has to clean up first (results nobody read, a transaction dropped) it takes the end
 //! of that for the end of the command, and a command given up then does not show. So the commands of
-//! [`MySqlConnection`] are marked here while they are under way. What is done by the driver's own
-//! [`Conn`], [`Connection`] or [`Transaction`] is not seen; where it can matter the connection is in doubt, and the
-//! server is asked at the return; that the session was reset shows by a [`Mark`].
+//! [`MySqlConnection`] and of its [`Transaction`](crate::Transaction) are marked here while they are
+//! under way. What is done by the driver's own [`Conn`] or [`Connection`] is not seen: the connection is
+//! in doubt, and the server is asked at the return; that the session was reset shows by a [`Mark`].
 
 use std::future::Future;
 use std::io;
 use std::ops::DerefMut;
-use std::pin::Pin;
 
-use mysql_async::prelude::{AsQuery, Queryable, StatementLike};
-use mysql_async::{
-    BinaryProtocol, ChangeUserOpts, Conn, Connection, InfileData, Params, QueryResult, Result,
-    Statement, TextProtocol, Transaction, TxOpts,
-};
+use mysql_async::{ChangeUserOpts, Conn, Connection, InfileData, Result};
 
 use crate::connection::MySqlConnection;
 use crate::mark::Mark;
-
-/// What the driver's traits return.
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// Who has sent a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,23 +23,13 @@ pub(crate) enum Sender {
     Pool,
 }
 
-/// What there may be that the driver does not show.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Doubt {
-    #[default]
-    None,
-    /// A transaction of the driver's was begun, and the driver may have to end it yet.
-    Transaction,
-    /// The answer to a command that was given up may be outstanding.
-    Answer,
-}
-
 /// What has been done with a connection since it was opened or recycled.
 #[derive(Debug, Default)]
 pub(crate) struct Unseen {
     /// Whose command is under way, or was when its future was dropped.
     pub(crate) under_way: Option<Sender>,
-    pub(crate) doubt: Doubt,
+    /// The answer to a command that was given up may be outstanding.
+    pub(crate) in_doubt: bool,
     /// The last answer was that to a `prep`, which the driver takes for a status.
     pub(crate) prepared: bool,
     /// The session has other settings than it should, or the driver a file to load.
@@ -58,7 +40,10 @@ pub(crate) struct Unseen {
 
 impl Unseen {
     /// The driver would read the answer to a command that was given up as that to the next.
-    async fn command<T>(&mut self, command: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(crate) async fn command<T>(
+        &mut self,
+        command: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         if self.under_way.is_some() {
             let what = "this connection broke, or an earlier command on it was given up";
             return Err(io::Error::new(io::ErrorKind::NotConnected, what).into());
@@ -69,22 +54,25 @@ impl Unseen {
         answer
     }
 
-    /// A command whose answer is a status, and before which the driver ends what was dropped.
-    async fn statement<T>(&mut self, command: impl Future<Output = Result<T>>) -> Result<T> {
+    /// A command whose answer is a status.
+    pub(crate) async fn statement<T>(
+        &mut self,
+        command: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let answer = self.command(command).await;
         self.prepared = false;
-        if answer.is_ok() && self.doubt == Doubt::Transaction {
-            self.doubt = Doubt::None;
-        }
         answer
     }
 
-    fn may(&mut self, doubt: Doubt) {
-        self.doubt = self.doubt.max(doubt);
+    /// What the driver shows of commands that are not seen.
+    pub(crate) fn notice(&mut self, conn: &Conn) {
+        if conn.is_disconnected() {
+            self.under_way = Some(Sender::User);
+        }
     }
 
     fn lent(&mut self, conn: &mut Conn) {
-        self.may(Doubt::Answer);
+        self.in_doubt = true;
         if !self.reset_is_wanted && self.mark.is_none() {
             self.mark = Mark::left_in(conn);
             self.reset_is_wanted = self.mark.is_none();
@@ -97,18 +85,6 @@ impl Unseen {
 }
 
 impl MySqlConnection {
-    /// [`Conn::start_transaction`].
-    ///
-    /// # Errors
-    ///
-    /// As the driver's.
-    pub async fn start_transaction(&mut self, options: TxOpts) -> Result<Transaction<'_>> {
-        let (conn, unseen) = self.in_use();
-        let begun = unseen.statement(conn.start_transaction(options)).await;
-        unseen.may(Doubt::Transaction);
-        begun
-    }
-
     /// [`Conn::reset`]: the session has the server's settings until the connection is returned, when
     /// it gets the configured ones.
     ///
@@ -144,70 +120,6 @@ impl MySqlConnection {
     }
 }
 
-impl Queryable for MySqlConnection {
-    fn ping(&mut self) -> Answer<'_, ()> {
-        let (conn, unseen) = self.in_use();
-        Box::pin(unseen.statement(conn.ping()))
-    }
-
-    fn query_iter<'a, Q>(
-        &'a mut self,
-        query: Q,
-    ) -> Answer<'a, QueryResult<'a, 'static, TextProtocol>>
-    where
-        Q: AsQuery + 'a,
-    {
-        let (conn, unseen) = self.in_use();
-        Box::pin(unseen.statement(conn.query_iter(query)))
-    }
-
-    fn prep<'a, Q>(&'a mut self, query: Q) -> Answer<'a, Statement>
-    where
-        Q: AsQuery + 'a,
-    {
-        let (conn, unseen) = self.in_use();
-        unseen.prepared = true;
-        Box::pin(unseen.command(conn.prep(query)))
-    }
-
-    fn close(&mut self, statement: Statement) -> Answer<'_, ()> {
-        let (conn, unseen) = self.in_use();
-        Box::pin(unseen.command(conn.close(statement)))
-    }
-
-    fn exec_iter<'a: 's, 's, Q, P>(
-        &'a mut self,
-        statement: Q,
-        params: P,
-    ) -> Answer<'s, QueryResult<'a, 'static, BinaryProtocol>>
-    where
-        Q: StatementLike + 's,
-        P: Into<Params>,
-    {
-        let (conn, unseen) = self.in_use();
-        Box::pin(unseen.statement(conn.exec_iter(statement, params)))
-    }
-
-    fn exec_batch<'a: 'b, 'b, S, P, I>(&'a mut self, statement: S, params: I) -> Answer<'b, ()>
-    where
-        S: StatementLike + 'b,
-        I: IntoIterator<Item = P> + Send + 'b,
-        I::IntoIter: Send,
-        P: Into<Params> + Send,
-    {
-        let (conn, unseen) = self.in_use();
-        Box::pin(async move {
-            let mut params = params.into_iter().peekable();
-            if params.peek().is_some() {
-                unseen.statement(conn.exec_batch(statement, params)).await
-            } else {
-                unseen.prepared = true;
-                unseen.command(conn.exec_batch(statement, params)).await
-            }
-        })
-    }
-}
-
 impl DerefMut for MySqlConnection {
     fn deref_mut(&mut self) -> &mut Conn {
         let (conn, unseen) = self.in_use();
@@ -221,7 +133,7 @@ impl DerefMut for MySqlConnection {
 impl<'a> From<&'a mut MySqlConnection> for Connection<'a, 'static> {
     fn from(conn: &'a mut MySqlConnection) -> Self {
         let (conn, unseen) = conn.in_use();
-        unseen.may(Doubt::Answer);
+        unseen.in_doubt = true;
         Connection::from(conn)
     }
 }

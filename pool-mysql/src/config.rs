@@ -88,18 +88,16 @@ pub struct MySqlConfig {
 /// | temporary tables, `HANDLER`, `LOCK TABLES`, `FLUSH TABLES WITH READ LOCK`, `GET_LOCK`, `PREPARE` | stay | stay | gone | as the SQL does |
 /// | prepared statements of the cache | stay | stay | gone | stay |
 /// | another database (`USE`) | stays | stays | set back, if one is configured | as the SQL does |
-/// | round trips when nothing was left | 0 | 1 | 2, after a [`Transaction`] 3 | 1 |
+/// | round trips when nothing was left | 0 | 1 | 2 | 1 |
 ///
 /// `Fast` believes the status that the server sends with each answer, and asks when the last answer
 /// was an error and said nothing. Asking is a `SELECT` of a number: an answer to something else closes
-/// the connection. One gap is left to `Fast` and `Custom`: inside one [`Transaction`] of the driver's,
-/// several results that nobody read, one of which ended the transaction, and then a query given up.
+/// the connection.
 ///
 /// After a reset the session has what is configured here, and the server's settings otherwise. What its
 /// `init_connect` set is gone, as is what the driver's `init` did ([`setup`] is done again): the server
 /// runs it for new connections only. It belongs into [`init_sql`](MySqlConfig::init_sql).
 ///
-/// [`Transaction`]: mysql_async::Transaction
 /// [`setup`]: mysql_async::OptsBuilder::setup
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Recycle {

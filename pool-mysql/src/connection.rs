@@ -30,7 +30,7 @@ use mysql_async::{ChangeUserOpts, Conn, OkPacket, QueryResult, Row, TextProtocol
 use pool_core::{Condition, Interrupter};
 use tokio::time::timeout;
 
-use crate::commands::{Doubt, Sender, Unseen};
+use crate::commands::{Sender, Unseen};
 use crate::config::Recycle;
 use crate::connector::{Connector, Stop, Target};
 use crate::error::MySqlError;
@@ -63,8 +63,8 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
 ///
 /// A query whose future is dropped leaves the connection unusable for the holder, too: whatever is asked
 /// next fails as on a connection that broke ([`Cause::Lost`](crate::Cause::Lost)), but for what goes by
-/// the driver's own `Conn`, `Connection` or `Transaction`, which take the next answer for theirs. At the
-/// return it is closed and the server told to stop the statement (see
+/// the driver's own `Conn` or `Connection`, which take the next answer for theirs. At the return it is
+/// closed and the server told to stop the statement (see
 /// [`kill_abandoned`](crate::MySqlConfig::kill_abandoned)).
 pub struct MySqlConnection {
     conn: Conn,
@@ -138,9 +138,7 @@ impl MySqlConnection {
     /// The driver's connection, and what is noted of its use, for a command of the user's.
     pub(crate) fn in_use(&mut self) -> (&mut Conn, &mut Unseen) {
         self.used = true;
-        if self.conn.is_disconnected() {
-            self.unseen.under_way = Some(Sender::User);
-        }
+        self.unseen.notice(&self.conn);
         (&mut self.conn, &mut self.unseen)
     }
 
@@ -175,7 +173,7 @@ impl MySqlConnection {
             return Condition::Ready;
         }
         if self.connector.config.recycle == Recycle::Fast
-            && !self.is_in_doubt()
+            && !self.unseen.in_doubt
             && !self.unseen.wants_reset()
             && !self.has_rows_pending()
             && self.standing() == Standing::Fresh
@@ -199,13 +197,9 @@ impl MySqlConnection {
         let connector = Arc::clone(&self.connector);
         let policy = &connector.config.recycle;
         let renews = *policy == Recycle::Clean || self.unseen.wants_reset();
-        let is_in_doubt = self.is_in_doubt();
-        if is_in_doubt {
-            self.unseen.doubt = Doubt::Answer;
-        }
         if self.has_rows_pending() {
             self.drain().await?;
-        } else if is_in_doubt
+        } else if self.unseen.in_doubt
             || *policy == Recycle::Verified
             || (self.standing() == Standing::Unknown && !renews)
         {
@@ -229,8 +223,7 @@ impl MySqlConnection {
 
     /// Says goodbye to the server. What is under way is not waited for: it is stopped.
     pub(crate) async fn close(mut self) {
-        let is_theirs =
-            self.unseen.under_way != Some(Sender::Pool) || self.unseen.doubt == Doubt::Answer;
+        let is_theirs = self.unseen.under_way != Some(Sender::Pool) || self.unseen.in_doubt;
         if self.conn.is_disconnected() || self.unseen.under_way == Some(Sender::User) {
             let kills = self.connector.config.kill_abandoned;
             if is_theirs && kills && self.is_under_way().await {
@@ -246,23 +239,9 @@ impl MySqlConnection {
         }
     }
 
-    /// Whether the answer to a command that was given up may be outstanding.
-    fn is_in_doubt(&self) -> bool {
-        match self.unseen.doubt {
-            Doubt::None => false,
-            // Within it, too, rows are dropped and commands given up, also after it has ended.
-            Doubt::Transaction => {
-                self.connector.config.recycle == Recycle::Clean || self.status().is_none_or(is_open)
-            }
-            Doubt::Answer => true,
-        }
-    }
-
     fn standing(&self) -> Standing {
         match self.status() {
             Some(status) if is_open(status) => Standing::Open,
-            // Of what a transaction of the driver's has prepared last, the answer passes for a status,
-            // mostly one without this flag.
             Some(status)
                 if self.autocommit && status.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT) =>
             {

@@ -64,8 +64,10 @@ mod connector;
 mod error;
 mod manager;
 mod mark;
+mod queryable;
 mod server;
 mod session;
+mod transaction;
 mod url;
 
 pub use config::{MySqlConfig, Recycle};
@@ -75,6 +77,7 @@ pub use manager::MySqlManager;
 pub use mysql_async;
 pub use pool_core::{self, Cause};
 pub use server::{Flavour, ServerInfo};
+pub use transaction::Transaction;
 pub use url::UrlError;
 
 /// A pool of connections to MySQL or MariaDB.

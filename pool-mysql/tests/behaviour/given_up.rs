@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use pool_core::{Condition, Manager};
 use pool_mysql::mysql_async::prelude::{Query, Queryable};
-use pool_mysql::mysql_async::{Conn, Connection, Error, Transaction, TxOpts};
+use pool_mysql::mysql_async::{Conn, Connection, Error, TxOpts};
 use pool_mysql::{
     Cause, MySqlConnection, MySqlError, MySqlManager, Pool, PooledConnection, Recycle,
 };
@@ -69,7 +69,7 @@ async fn leave_rows(conn: &mut impl Queryable) {
     drop(soon(conn.query_iter("SELECT 1; SELECT 2")).await.unwrap());
 }
 
-async fn leave_transaction(mut transaction: Transaction<'_>, left: Left) {
+async fn leave_transaction(mut transaction: impl Queryable, left: Left) {
     if let Left::EndedTransaction = left {
         soon(transaction.query_drop("COMMIT")).await.unwrap();
     }
@@ -224,8 +224,24 @@ async fn asks_again(conn: &mut MySqlConnection, is_answered: bool) {
 }
 
 #[tokio::test]
+async fn nobody_gets_the_answer_to_a_rollback_after_a_statement_that_ended_its_transaction() {
+    for recycle in policies() {
+        nobody_gets_the_answer(recycle, async |conn, polls| {
+            let begun = soon(conn.start_transaction(TxOpts::default())).await;
+            let mut transaction = begun.unwrap();
+            let sql = "CREATE TABLE IF NOT EXISTS ending (n INT)";
+            let ended = polled(transaction.query_drop(sql), polls).await;
+            let rolled_back = soon(transaction.rollback()).await;
+            assert_eq!(rolled_back.is_ok(), ended);
+            ended
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn nobody_gets_the_answer_to_a_query_given_up_after_a_transaction_that_ended_under_rows() {
-    for recycle in [Recycle::Verified, Recycle::Clean] {
+    for recycle in policies() {
         nobody_gets_the_answer(recycle, async |conn, polls| {
             let begun = soon(conn.start_transaction(TxOpts::default())).await;
             let mut transaction = begun.unwrap();

@@ -144,7 +144,7 @@ async fn a_statement_prepared_last_hides_no_open_transaction() {
 #[tokio::test]
 async fn no_statement_prepared_last_passes_for_a_clean_status() {
     let (manager, mut conn) = connected(config()).await;
-    for way in ["prep", "batch", "lent"] {
+    for way in ["prep", "batch", "lent", "transaction"] {
         for n in 0.. {
             let prepared = soon(conn.prep(format!("SELECT {n}, '{way}'"))).await;
             if prepared.unwrap().id() % 256 == 251 {
@@ -159,6 +159,9 @@ async fn no_statement_prepared_last_passes_for_a_clean_status() {
         } else if way == "lent" {
             let mut loan = Connection::from(&mut conn);
             soon(loan.prep(sql)).await.unwrap();
+        } else if way == "transaction" {
+            let begun = soon(conn.start_transaction(TxOpts::default())).await;
+            soon(begun.unwrap().prep(sql)).await.unwrap();
         } else {
             soon(conn.prep(sql)).await.unwrap();
         }
