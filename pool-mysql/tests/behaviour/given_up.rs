@@ -167,6 +167,17 @@ async fn nobody_gets_the_answer_to_a_query_given_up_on_the_drivers_own_connectio
 #[tokio::test]
 async fn nobody_gets_the_answer_to_a_query_given_up_after_another_of_the_same_loan() {
     for recycle in policies() {
+        nobody_gets_the_answer(recycle.clone(), async |conn, polls| {
+            let begun = soon(conn.start_transaction(TxOpts::default())).await;
+            let mut transaction = begun.unwrap();
+            let mut loan = Connection::from(&mut transaction);
+            leave_rows(&mut loan).await;
+            let ended = polled(loan.query_drop(GIVEN_UP), polls).await;
+            // The driver shows nothing of it, so that may seem to succeed.
+            let _committed = soon(transaction.commit()).await;
+            ended
+        })
+        .await;
         nobody_gets_the_answer(recycle, async |conn, polls| {
             let mut loan = Connection::from(&mut **conn);
             leave_rows(&mut loan).await;
