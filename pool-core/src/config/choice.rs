@@ -22,7 +22,7 @@ pub enum Validation {
 impl fmt::Display for Validation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Always => f.write_str("always"),
+            Self::Always | Self::WhenIdleFor(Duration::ZERO) => f.write_str("always"),
             Self::WhenIdleFor(time) => write!(f, "when_idle_for({})", duration::print(*time)),
             Self::Never => f.write_str("never"),
         }

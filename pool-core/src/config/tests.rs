@@ -216,6 +216,15 @@ fn validation_is_read_in_each_of_its_forms() {
     }
 }
 
+#[test]
+fn validation_without_delay_is_written_as_always() {
+    let at_once = Validation::WhenIdleFor(Duration::ZERO);
+    assert_eq!(at_once.to_string(), "always");
+    let shown = value::Value::show(&at_once).to_string();
+    let read = <Validation as value::Value>::read(&shown);
+    assert_eq!(read, Some(Validation::Always));
+}
+
 fn time_limit() -> impl Strategy<Value = Option<Duration>> {
     proptest::option::of((1..u64::MAX).prop_map(Duration::from_nanos))
 }
