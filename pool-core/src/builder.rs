@@ -47,8 +47,12 @@ impl<M: Manager> PoolBuilder<M> {
     }
 
     /// Takes all settings from `config`, such as [`PoolConfig::from_env`] makes it.
+    ///
+    /// One whose `min_size` is above its `max_size` is refused unless a later call mends it.
     pub fn config(mut self, config: PoolConfig) -> Self {
-        self.min_size_is_given = config.min_size != PoolConfig::default().min_size;
+        // A source that gives only `max_size` has lowered the default by itself.
+        self.min_size_is_given =
+            config.min_size != PoolConfig::default().min_size || config.min_size > config.max_size;
         self.config = config;
         self
     }

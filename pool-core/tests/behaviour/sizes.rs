@@ -1,8 +1,35 @@
-use pool_core::PooledConnection;
 use pool_core::testing::{Act, MockManager, Step};
+use pool_core::{Pool, PoolConfig, PooledConnection};
 use tokio::time::sleep;
 
 use crate::{SECOND, builder, getter, open, settle};
+
+/// The minimum of a pool made of a file, and of a maximum set in code where there is one.
+fn minimum_of(file: &str, max_size: Option<usize>) -> Result<usize, String> {
+    let config: PoolConfig = serde_json::from_str(file).unwrap();
+    let mut builder = Pool::builder(MockManager::new()).config(config);
+    if let Some(max_size) = max_size {
+        builder = builder.max_size(max_size);
+    }
+    let pool = builder.build().map_err(|error| error.to_string())?;
+    Ok(pool.stats().min_size)
+}
+
+#[test]
+fn a_minimum_above_the_maximum_it_was_given_with_is_refused_whatever_the_default() {
+    let told = Err("min_size (2) cannot be greater than max_size (1)".to_owned());
+    assert_eq!(minimum_of(r#"{"min_size": 2, "max_size": 1}"#, None), told);
+    assert_eq!(
+        minimum_of(r#"{"min_size": 2, "max_size": 1}"#, Some(5)),
+        Ok(2)
+    );
+}
+
+#[test]
+fn the_default_minimum_gives_way_to_a_maximum_given_alone() {
+    assert_eq!(minimum_of(r#"{"max_size": 1}"#, None), Ok(1));
+    assert_eq!(minimum_of("{}", Some(1)), Ok(1));
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_raised_maximum_serves_those_who_wait() {
