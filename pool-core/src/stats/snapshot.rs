@@ -180,6 +180,13 @@ impl fmt::Display for Snapshot {
         if self.is_paused {
             f.write_str("; paused")?;
         }
+        if self.breaker == BreakerState::ForcedOpen
+            && self.opening == 0
+            && self.total < self.max_size
+        {
+            // Nothing else says why none is opened, though there is room.
+            write!(f, "; breaker {}", self.breaker)?;
+        }
         if let Some(error) = &self.last_connect_error {
             write!(f, "; last connect failed: {error}")?;
         }

@@ -85,6 +85,21 @@ async fn tripped_nothing_is_connected_until_it_is_reset() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tripped_it_is_named_by_a_time_out_where_one_more_could_be_opened() {
+    for (max_size, is_named) in [(2, true), (1, false)] {
+        let mock = MockManager::new();
+        let pool = Pool::builder(mock).min_size(0).max_size(max_size);
+        let pool = pool.build().unwrap();
+        let _held = pool.get().await.unwrap();
+        pool.breaker().trip();
+        let error = pool.get_timeout(SECOND).await.unwrap_err();
+        assert!(error.is_timeout());
+        let told = error.to_string();
+        assert_eq!(told.contains("; breaker forced open"), is_named, "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn reset_connects_what_is_missing_at_once() {
     let (mock, builder) = refusing();
     let pool = builder.min_size(2).build().unwrap();
