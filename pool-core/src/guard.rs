@@ -59,6 +59,7 @@ impl<M: Manager> PooledConnection<M> {
         let mut entry = this.into_entry();
         let now = entry.slot.inner.dial.clock.exact_anywhere();
         end_use(&mut entry, now);
+        entry.count_untimed();
         let Entry { conn, mut slot, .. } = *entry;
         slot.accounted = true;
         count(&slot.inner.counters.detached);
@@ -140,9 +141,9 @@ impl<M: Manager> Drop for PooledConnection<M> {
 fn end_use<M: Manager>(entry: &mut Entry<M>, now: Nanos) -> Option<Duration> {
     let inner = &*entry.slot.inner;
     let since = entry.slot.record.phase().1;
-    let held = if let Some(began) = entry.sample.end() {
-        let held = between(began, inner.dial.clock.exact_anywhere());
-        inner.counters.usage.record_n(held, entry.sample.weight());
+    let held = if entry.sample.is_timed() {
+        let (held, times) = entry.sample.end(inner.dial.clock.exact_anywhere());
+        inner.counters.usage.record_n(held, times);
         held
     } else if now.saturating_sub(since) >= LONG {
         let held = between(since, now);

@@ -22,7 +22,8 @@ impl<M: Manager> Inner<M> {
     /// Closes the connection for `reason`.
     #[cold]
     #[expect(clippy::boxed_local, reason = "it is a box everywhere")]
-    pub(crate) fn close_entry(entry: Box<Entry<M>>, reason: CloseReason) {
+    pub(crate) fn close_entry(mut entry: Box<Entry<M>>, reason: CloseReason) {
+        entry.count_untimed();
         let Entry { conn, mut slot, .. } = *entry;
         let inner = Arc::clone(&slot.inner);
         inner.say_goodbye(&mut slot, reason);

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::Inner;
 use super::capacity::Capacity;
@@ -39,12 +40,17 @@ pub(crate) struct Slot<M: Manager> {
 /// 64th. So a busy connection hardly ever reads the clock, and of a quiet one every use counts.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
-    /// When the present use began, if it is timed; 0 if not.
-    began: Nanos,
+    /// While a use is timed, when it began, with [`TIMED`]; else how long the last one took that
+    /// was.
+    time: Nanos,
     /// The low half of the last tick at which a use was timed.
     tick: u32,
+    /// The uses for which no timed one stands yet.
     untimed: u32,
 }
+
+/// The bit that tells a beginning from a length; it takes 292 years to reach.
+const TIMED: Nanos = 1 << 63;
 
 impl Sample {
     /// Whether the use that begins at this tick is to be timed, as one of so many are in any case.
@@ -65,21 +71,25 @@ impl Sample {
 
     /// The present use is timed from now on.
     pub(crate) fn begin(&mut self, now: Nanos) {
-        self.began = now.max(1);
+        self.time = now | TIMED;
     }
 
-    /// When the present use began, if it was timed; only once.
+    /// Whether the present use is timed.
     #[inline]
-    pub(crate) fn end(&mut self) -> Option<Nanos> {
-        match std::mem::take(&mut self.began) {
-            0 => None,
-            began => Some(began),
-        }
+    pub(crate) fn is_timed(&self) -> bool {
+        self.time & TIMED != 0
     }
 
-    /// How many uses the one stands for that was timed.
-    pub(crate) fn weight(&mut self) -> u64 {
-        u64::from(std::mem::take(&mut self.untimed))
+    /// The present use, which is timed, has ended: how long it took, and how many it stands for.
+    pub(crate) fn end(&mut self, now: Nanos) -> (Duration, u64) {
+        self.time = now.saturating_sub(self.time & !TIMED);
+        self.rest()
+    }
+
+    /// How long the last timed use took, and for how many more it is to stand.
+    pub(crate) fn rest(&mut self) -> (Duration, u64) {
+        let untimed = std::mem::take(&mut self.untimed);
+        (Duration::from_nanos(self.time), u64::from(untimed))
     }
 
     /// The present use counts by itself though it was not timed.
@@ -95,6 +105,12 @@ impl<M: Manager> Entry<M> {
             slot,
             sample: Sample::default(),
         }
+    }
+
+    /// It will serve nobody any more: its last uses count as the last that was timed.
+    pub(crate) fn count_untimed(&mut self) {
+        let (held, times) = self.sample.rest();
+        self.slot.inner.counters.usage.record_n(held, times);
     }
 }
 
@@ -132,5 +148,23 @@ impl<M: Manager> Drop for Slot<M> {
         };
         self.inner.begin_connects(connects);
         self.inner.tell_the_hopeless();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Sample};
+
+    #[test]
+    fn what_ended_since_a_use_was_timed_counts_as_that_one() {
+        let mut sample = Sample::default();
+        assert!(sample.is_due(7, 64));
+        sample.begin(100);
+        assert!(sample.is_timed());
+        assert_eq!(sample.end(150), (Duration::from_nanos(50), 1));
+        assert!(!sample.is_due(7, 64) && !sample.is_due(7, 64));
+        assert!(!sample.is_timed());
+        assert_eq!(sample.rest(), (Duration::from_nanos(50), 2));
+        assert_eq!(sample.rest().1, 0, "each counts once");
     }
 }

@@ -15,7 +15,8 @@ use crate::policy::breaker::BreakerState;
 ///
 /// `total = idle + active + opening` in every snapshot. Durations of `wait` and `connect` are
 /// exact; of `usage` the first use of a connection in each tick of the pool's clock (1 to 100 ms)
-/// and every 64th is timed and stands for the others.
+/// and every 64th is timed and stands for the others: for those before it, and when the connection
+/// is closed or detached for those after it.
 ///
 /// Reading takes no lock of the queue or of the idle connections: neither a checkout that finds a
 /// fit connection nor one that waits is held up, but for a moment where a task's own connections

@@ -89,6 +89,22 @@ async fn statistics_add_up_at_every_moment() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_use_counts_though_its_connection_is_replaced_detached_or_closed() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 1).max_uses(10).build().unwrap();
+    for _ in 0..25 {
+        drop(pool.get().await.unwrap());
+    }
+    drop(PooledConnection::detach(pool.get().await.unwrap()));
+    for _ in 0..3 {
+        drop(pool.get().await.unwrap());
+    }
+    pool.close().await;
+    let stats = pool.stats();
+    assert_eq!((stats.usage.count, stats.released), (29, 29));
+}
+
+#[tokio::test(start_paused = true)]
 async fn holders_are_listed_by_age_with_their_call_sites() {
     let mock = MockManager::new();
     let pool = open(&mock, 2, 2).await;
