@@ -223,7 +223,7 @@ impl<M: Manager> Inner<M> {
 
     pub(crate) fn stats(&self) -> Stats {
         let (census, generation) = {
-            let registry = self.registry();
+            let mut registry = self.registry();
             (registry.census(), self.dial.generation())
         };
         let now = self.dial.clock.exact();
@@ -254,8 +254,7 @@ impl<M: Manager> Inner<M> {
             min_size,
             max_size,
             acquired: census.uses,
-            // A use may be counted later than it is seen.
-            released: census.uses.saturating_sub(census.held as u64),
+            released: census.released,
             timed_out: counters.timed_out.load(Relaxed),
             refused: counters.refused.load(Relaxed),
             shed: counters.shed.load(Relaxed),

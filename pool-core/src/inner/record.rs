@@ -3,11 +3,13 @@
 //! A record has one writer at a time, whoever owns the connection, and many readers: statistics,
 //! the keeper, the report of a shutdown. So its fields are atomics that are loaded and stored,
 //! never modified in place, and cost a checkout no more than plain memory. Readers see each field
-//! as it was at some recent moment; no field guards another.
+//! as it was at some recent moment; no field guards another, but that a use is counted after it is
+//! held.
 
 use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crossbeam_utils::atomic::AtomicCell;
 use tokio::task;
@@ -93,13 +95,20 @@ impl Record {
 
     /// A caller gets it: its phase, its use, the place of the checkout and its task.
     #[inline]
-    pub(crate) fn check_out(&self, now: Nanos, site: &'static Location<'static>) -> u64 {
-        let uses = self.uses.load(Relaxed) + 1;
-        self.uses.store(uses, Relaxed);
+    pub(crate) fn check_out(&self, now: Nanos, site: &'static Location<'static>) {
         self.site.store(Some(site));
         self.task.store(task::try_id());
         self.enter(Phase::Held, now);
-        uses
+        // Pairs with `uses_and_phase`: a use that is counted is seen to be held, or to have ended.
+        self.uses.store(self.uses.load(Relaxed) + 1, Release);
+    }
+
+    /// How many checkouts it has served, and its phase then or later: no use is taken for one that
+    /// has ended before it has.
+    pub(crate) fn uses_and_phase(&self) -> (u64, Phase) {
+        // Pairs with `check_out`.
+        let uses = self.uses.load(Acquire);
+        (uses, self.phase().0)
     }
 
     /// The phase and since when.

@@ -22,6 +22,8 @@ pub(crate) struct Registry {
     next_id: u64,
     /// Checkouts served by connections that are gone.
     past_uses: u64,
+    /// The most uses that were seen to have ended.
+    most_released: u64,
 }
 
 /// The sums of one pass over the records.
@@ -32,6 +34,9 @@ pub(crate) struct Census {
     pub(crate) held: usize,
     pub(crate) busy: usize,
     pub(crate) uses: u64,
+    /// Uses that have ended; never fewer than in an earlier pass, though a checkout that goes on
+    /// during a pass may be seen as held before its use is.
+    pub(crate) released: u64,
 }
 
 fn index(position: usize) -> u32 {
@@ -97,15 +102,14 @@ impl Registry {
         self.records.iter().chain(&self.reclaimed)
     }
 
-    pub(crate) fn census(&self) -> Census {
+    pub(crate) fn census(&mut self) -> Census {
         let mut census = Census {
             uses: self.past_uses,
             ..Census::default()
         };
         for record in &self.records {
-            // In this order: a checkout counts its use before it enters its phase.
-            let phase = record.phase().0;
-            census.uses += record.uses();
+            let (uses, phase) = record.uses_and_phase();
+            census.uses += uses;
             match phase {
                 Phase::Opening => census.opening += 1,
                 Phase::Idle => census.idle += 1,
@@ -113,6 +117,9 @@ impl Registry {
                 Phase::Busy => census.busy += 1,
             }
         }
+        let released = census.uses.saturating_sub(census.held as u64);
+        self.most_released = self.most_released.max(released);
+        census.released = self.most_released;
         census
     }
 }
@@ -122,6 +129,8 @@ mod tests {
     use super::{Census, Registry};
     use crate::inner::record::Phase;
     use std::panic::Location;
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::SeqCst;
 
     #[test]
     fn each_connection_is_counted_in_one_phase() {
@@ -136,6 +145,7 @@ mod tests {
             held: 1,
             busy: 1,
             uses: 1,
+            released: 0,
         };
         assert_eq!(registry.census(), expected);
     }
@@ -163,5 +173,29 @@ mod tests {
         assert_eq!(registry.records().len(), 1);
         assert_eq!(registry.records()[0].id, records[1].id);
         assert_eq!(registry.census().uses, 1);
+    }
+
+    #[test]
+    fn what_is_released_never_goes_down_and_is_never_seen_before_it_is() {
+        const USES: u64 = if cfg!(miri) { 100 } else { 300_000 };
+        let mut registry = Registry::default();
+        let record = registry.register(0, 0);
+        let returns = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..USES {
+                    record.check_out(1, Location::caller());
+                    returns.fetch_add(1, SeqCst);
+                    record.enter(Phase::Idle, 1);
+                }
+            });
+            let mut last = 0;
+            while last < USES {
+                let released = registry.census().released;
+                assert!(released >= last, "{released} after {last}");
+                assert!(released <= returns.load(SeqCst), "{released} too early");
+                last = released;
+            }
+        });
     }
 }

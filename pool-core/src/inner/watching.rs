@@ -39,7 +39,7 @@ impl<M: Manager> Inner<M> {
         Sample {
             at,
             acquired: census.uses,
-            released: census.uses.saturating_sub(census.held as u64),
+            released: census.released,
             timed_out: counters.timed_out.load(Relaxed),
             turned_away: turned_away.iter().map(|count| count.load(Relaxed)).sum(),
             connects: counters.connects.load(Relaxed),
