@@ -108,13 +108,16 @@ impl<M: Manager> Inner<M> {
 
 impl<M: Manager> Drop for Keeper<M> {
     fn drop(&mut self) {
-        // The runtime may be gone while others still use the pool from another one. What was opened on
-        // it may need it: its sockets answer nobody any more.
-        self.inner.dial.next_generation();
-        self.inner.dial.clock.run_down();
-        self.inner.host.keeper_ended();
-        self.inner.stop_holding_back();
-        self.inner.exchange.wake_all();
+        let inner = &self.inner;
+        if !inner.is_shut_down() {
+            // The runtime is gone, and others may use the pool from another one. The sockets that were
+            // opened on it answer nobody any more.
+            inner.dial.next_generation();
+        }
+        inner.dial.clock.run_down();
+        inner.host.keeper_ended();
+        inner.stop_holding_back();
+        inner.exchange.wake_all();
     }
 }
 
