@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pool_postgres::tokio_postgres::Client;
 use pool_postgres::{PgConnection, PgManager, Pool, PooledConnection};
-use pool_servers::{FaultProxy, Postgres};
+use pool_servers::{FaultProxy, Postgres, Server};
 
 use crate::{config, pool, server, soon, text, until};
 
@@ -198,12 +198,7 @@ async fn a_connection_that_is_closed_while_it_is_busy_leaves_no_statement_behind
     let pool = pool(&server, 1);
     let conn = soon(pool.get()).await.unwrap();
     pool.retire_all();
-    let endless = conn.batch_execute("SELECT pg_sleep(1000)");
-    let begun = until(|| !server.query(ACTIVE).unwrap().is_empty());
-    tokio::select! {
-        ended = endless => panic!("{ended:?}"),
-        () = begun => {}
-    }
+    give_up_what_sleeps(&server, &conn).await;
     drop(conn);
     drop(soon(pool.get()).await.unwrap());
     assert!(server.query(ACTIVE).unwrap().is_empty());
@@ -213,6 +208,16 @@ async fn a_connection_that_is_closed_while_it_is_busy_leaves_no_statement_behind
 const ACTIVE: &str =
     "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1000)' AND state = 'active'";
 
+/// Gives a statement up that the server has begun and never ends.
+async fn give_up_what_sleeps(server: &Server, conn: &PgConnection) {
+    let endless = conn.batch_execute("SELECT pg_sleep(1000)");
+    let begun = until(|| !server.query(ACTIVE).unwrap().is_empty());
+    tokio::select! {
+        ended = endless => panic!("{ended:?}"),
+        () = begun => {}
+    }
+}
+
 #[tokio::test]
 async fn a_busy_connection_to_a_server_that_hangs_leaves_no_task_behind() {
     let server = server().await;
@@ -221,12 +226,7 @@ async fn a_busy_connection_to_a_server_that_hangs_leaves_no_task_behind() {
     let pool = pool.close_timeout(Duration::from_millis(100));
     let pool = pool.build().unwrap();
     let conn = soon(pool.get()).await.unwrap();
-    let endless = conn.batch_execute("SELECT pg_sleep(1000)");
-    let begun = until(|| !server.query(ACTIVE).unwrap().is_empty());
-    tokio::select! {
-        ended = endless => panic!("{ended:?}"),
-        () = begun => {}
-    }
+    give_up_what_sleeps(&server, &conn).await;
     server.hang().unwrap();
     PooledConnection::invalidate(conn);
     drop(pool);
@@ -274,14 +274,7 @@ async fn a_panic_during_a_query_costs_nobody_else_their_connections() {
     let pool = pool.build().unwrap();
     let conn = soon(pool.get()).await.unwrap();
     drop(soon(pool.get()).await.unwrap());
-    {
-        let endless = conn.batch_execute("SELECT pg_sleep(1000)");
-        let begun = until(|| !server.query(ACTIVE).unwrap().is_empty());
-        tokio::select! {
-            ended = endless => panic!("{ended:?}"),
-            () = begun => {}
-        }
-    }
+    give_up_what_sleeps(&server, &conn).await;
     panics_with(conn);
     until(|| pool.stats().active == 0).await;
     assert_eq!((pool.stats().idle, pool.stats().connects), (2, 2));
