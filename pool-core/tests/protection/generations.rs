@@ -81,3 +81,20 @@ async fn what_was_pinged_meanwhile_is_replaced_when_it_has_answered() {
     assert_eq!(pool.stats().closed_by.generation, 1);
     assert_eq!((mock.count(Step::Connect), mock.open()), (2, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_finds_one_dead_replaces_all_of_its_age_at_once() {
+    let mock = MockManager::new();
+    let pool = Pool::builder(mock.clone())
+        .min_size(3)
+        .keepalive(10 * SECOND)
+        .connect()
+        .await
+        .unwrap();
+    mock.next(Step::Validate, [Act::Fail]);
+    while pool.stats().generation == 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(pool.stats().closed_by.validate_failed, 1);
+    assert_eq!(pool.stats().closed_by.generation, 2);
+}
