@@ -105,3 +105,15 @@ pub(crate) fn is_paused() -> bool {
     }
     Instant::now() == virtual_before
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, RUN_DOWN, nanos};
+
+    #[test]
+    fn no_duration_is_taken_for_a_clock_that_has_run_down() {
+        assert_eq!(nanos(Duration::MAX), RUN_DOWN - 1);
+        assert_eq!(nanos(Duration::from_nanos(RUN_DOWN)), RUN_DOWN - 1);
+        assert_eq!(nanos(Duration::from_nanos(7)), 7);
+    }
+}

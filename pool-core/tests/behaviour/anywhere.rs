@@ -54,10 +54,10 @@ fn a_guard_may_outlive_its_runtime_and_its_pool() {
     assert_eq!(mock.open(), 0);
 }
 
-#[test]
-fn what_was_idle_while_its_runtime_was_not_driven_is_validated() {
+/// How often a connection is validated that was used, and then not while `rest` lasted. In real time:
+/// only there the coarse clock runs.
+fn validations_after(runtime: &Runtime, rest: impl FnOnce(&Runtime)) -> usize {
     let mock = MockManager::new();
-    let runtime = real_runtime();
     let pool = runtime.block_on(open(&mock, 1, 1));
     runtime.block_on(async {
         drop(pool.get().await.unwrap());
@@ -66,9 +66,23 @@ fn what_was_idle_while_its_runtime_was_not_driven_is_validated() {
         drop(pool.get().await.unwrap());
     });
     let before = mock.count(Step::Validate);
-    std::thread::sleep(3 * SECOND);
+    rest(runtime);
     drop(runtime.block_on(pool.get()).unwrap());
-    assert_eq!(mock.count(Step::Validate), before + 1);
+    mock.count(Step::Validate) - before
+}
+
+#[test]
+fn what_was_idle_while_its_runtime_was_not_driven_is_validated() {
+    let not_driven = |_: &Runtime| std::thread::sleep(3 * SECOND);
+    assert_eq!(validations_after(&real_runtime(), not_driven), 1);
+}
+
+#[test]
+fn what_was_idle_while_the_pool_was_at_rest_is_validated() {
+    let at_rest =
+        |runtime: &Runtime| runtime.block_on(async { tokio::time::sleep(3 * SECOND).await });
+    let with_threads = Builder::new_multi_thread().enable_all().build().unwrap();
+    assert_eq!(validations_after(&with_threads, at_rest), 1);
 }
 
 #[test]
