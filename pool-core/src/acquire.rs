@@ -138,10 +138,6 @@ impl<M: Manager> Patience<'_, M> {
                         if let Some(error) = inner.forbids_waiting() {
                             return Err(error);
                         }
-                        // A wait that is served at once never looks, and what it is served may be unfit.
-                        if standing.turn.is_some() && self.deadline <= inner.dial.clock.exact() {
-                            return Err(self.timed_out(Stage::Wait));
-                        }
                         let mut entry = Waiting::new(&self, &mut standing).await?;
                         let now = inner.dial.clock.exact();
                         let brand_new = entry.slot.record.is_brand_new(now);

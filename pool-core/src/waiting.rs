@@ -157,7 +157,12 @@ impl<'a, M: Manager> Waiting<'a, M> {
         if let Some(refusal) = inner.refusal() {
             return Err(refusal);
         }
-        let alarm_at = inner.alarm_for(self.due(), began);
+        // Who joins again may be near the deadline, or past it.
+        let now = match self.standing.turn {
+            None => began,
+            Some(_) => inner.dial.clock.exact(),
+        };
+        let alarm_at = inner.alarm_for(self.due(), now);
         let outlook = inner.outlook();
         let arrival = Arrival {
             turn: self.standing.turn,
