@@ -17,7 +17,7 @@ use crate::template::Template;
 const PACKAGE: &str = "the PostgreSQL server (package postgresql)";
 
 /// Nothing is made to last; later settings win.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 10] = [
     ("listen_addresses", "127.0.0.1"),
     ("fsync", "off"),
     ("synchronous_commit", "off"),
@@ -28,6 +28,8 @@ const SETTINGS: [(&str, &str); 9] = [
     // Room for workers of a prepared transaction is not needed, nor are senders of the log.
     ("max_wal_senders", "0"),
     ("wal_level", "minimal"),
+    // In the data directory, with which it goes.
+    ("dynamic_shared_memory_type", "mmap"),
 ];
 
 /// A PostgreSQL to start: `max_connections` 100 and no TLS, unless told otherwise. Its superuser is

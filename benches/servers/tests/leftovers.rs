@@ -1,4 +1,4 @@
-//! Nothing is left of a server: no process, no folder, however the test ends.
+//! Nothing is left of a server: no process, no folder, no shared memory, however the test ends.
 
 #![expect(
     clippy::unwrap_used,
@@ -31,6 +31,21 @@ fn runs(folder: &Path) -> bool {
     })
 }
 
+/// The segment of System V's shared memory that is PostgreSQL's sign that it runs.
+fn segment(folder: &Path) -> String {
+    let pid_file = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
+    let line = pid_file.lines().nth(6).unwrap();
+    line.split_whitespace().last().unwrap().to_owned()
+}
+
+/// Whether the system still has it.
+fn is_shared(segment: &str) -> bool {
+    let segments = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    segments
+        .lines()
+        .any(|line| line.split_whitespace().nth(1) == Some(segment))
+}
+
 #[test]
 fn a_dropped_server_is_gone() {
     let postgres = Postgres::new().start().unwrap();
@@ -42,6 +57,21 @@ fn a_dropped_server_is_gone() {
         assert!(folder.exists() && runs(&folder));
         drop(server);
         assert!(!folder.exists() && !runs(&folder), "{}", folder.display());
+    }
+}
+
+#[test]
+fn a_postgres_leaves_no_shared_memory_also_when_it_was_killed() {
+    for outage in [|_: &Server| Ok(()), Server::kill] {
+        let server = Postgres::new().start().unwrap();
+        let segment = segment(&folder(&server));
+        let maps = format!("/proc/{}/maps", server.id().unwrap());
+        let maps = std::fs::read_to_string(maps).unwrap();
+        assert!(!maps.contains("/dev/shm/PostgreSQL."), "{maps}");
+        outage(&server).unwrap();
+        assert!(is_shared(&segment));
+        drop(server);
+        assert!(!is_shared(&segment));
     }
 }
 
@@ -115,6 +145,8 @@ fn killed(test: &str, kind: &str) {
     let folder = PathBuf::from(told("folder: "));
     let backend = PathBuf::from(format!("/proc/{}/cmdline", told("backend: ")));
     assert!(folder.exists() && runs(&folder));
+    let segments = Vec::from_iter((kind != "mysql").then(|| segment(&folder)));
+    assert!(segments.iter().all(|segment| is_shared(segment)));
     // MySQL serves a connection with a thread, which has no number in `/proc` that SQL tells.
     let backends = if kind == "mysql" {
         Vec::new()
@@ -129,6 +161,8 @@ fn killed(test: &str, kind: &str) {
     victim.wait().unwrap();
 
     eventually("the folder is removed", || !folder.exists());
+    let mut segments = segments.iter();
+    assert!(!segments.any(|segment| is_shared(segment)));
     eventually("no process is left", || !runs(&folder));
     eventually("no backend is left", || !backends.iter().any(alive));
 }
