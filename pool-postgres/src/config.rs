@@ -76,7 +76,7 @@ const STATEMENT_CACHE: usize = 100;
 ///
 /// Undone are settings, listening, cursors, advisory locks, temporary tables, sequences' last values,
 /// cached plans and what SQL has prepared: `DISCARD ALL` but for the driver's prepared statements.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Recycle {
     /// What was seen to be left behind is undone: a clean return costs nothing.
@@ -343,6 +343,18 @@ fn protected(value: &str) -> String {
     text
 }
 
+/// Without its SQL, which may hold secrets.
+impl fmt::Debug for Recycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fast => "Fast",
+            Self::Verified => "Verified",
+            Self::Clean => "Clean",
+            Self::Custom(_) => "Custom(..)",
+        })
+    }
+}
+
 impl fmt::Debug for PgConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.session.iter().map(|(name, _)| name).collect();
@@ -371,6 +383,7 @@ mod tests {
         let config = read("postgres://app:hunter2@db1:6000,db2:6001/orders");
         assert_eq!(config.name(), "postgres://db1:6000,db2:6001/orders");
         let config = config.session("app.secret", "hunter2");
+        let config = config.recycle(super::Recycle::Custom("SELECT 'hunter2'".to_owned()));
         let shown = format!("{config:?}");
         assert!(!shown.contains("hunter2") && shown.contains("app.secret"));
     }
