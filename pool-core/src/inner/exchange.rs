@@ -20,12 +20,14 @@
 //!
 //! The module is generic over what is exchanged, and knows neither managers nor runtimes.
 
+mod pausing;
 mod slots;
 
 use std::task::{Context, Waker};
 
 use crossbeam_utils::CachePadded;
 
+pub use self::pausing::WhilePaused;
 use super::capacity::Capacity;
 use super::clock::Nanos;
 use super::idle::{Homing, Settled, Shards, Taken};
@@ -67,16 +69,6 @@ struct Terms {
     /// Whether checkouts fail while it is paused.
     fails_paused: AtomicBool,
     is_closed: AtomicBool,
-}
-
-/// What checkouts do while a pool is paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WhilePaused {
-    /// They wait, for as long as they would wait for a connection.
-    Wait,
-    /// They fail at once with `Error::Paused`.
-    Fail,
 }
 
 /// What the lock guards; first what changes with every stay.
@@ -387,64 +379,6 @@ impl<T: Member> Exchange<T> {
         Some(drained)
     }
 
-    /// Pauses: what is idle is kept, what is returned too, and no connect begins. False when the
-    /// pool is closed.
-    pub(crate) fn pause(&self, meanwhile: WhilePaused) -> bool {
-        let dismissed: Vec<_> = {
-            let mut line = self.lock();
-            if line.closed {
-                return false;
-            }
-            line.paused = Some(meanwhile);
-            let fails = meanwhile == WhilePaused::Fail;
-            self.terms.fails_paused.store(fails, Relaxed);
-            self.terms.is_paused.store(true, Relaxed);
-            line.plugged = true;
-            line.capacity.frozen = true;
-            for item in self.shards.plug_and_drain() {
-                let ticket = Arc::new(Ticket::new());
-                if ticket.lay_in(item).is_ok() {
-                    line.kept.push(ticket);
-                }
-            }
-            match meanwhile {
-                WhilePaused::Wait => Vec::new(),
-                WhilePaused::Fail => {
-                    let dismissed = std::iter::from_fn(|| line.queue.call()).collect();
-                    self.balance(&mut line);
-                    dismissed
-                }
-            }
-        };
-        for waiter in dismissed {
-            waiter.dismiss();
-        }
-        true
-    }
-
-    /// Ends a pause: what was kept is given back as if returned now. So many connects are to be
-    /// begun; what could not be given back is refused.
-    #[must_use = "the slots of the connects are taken"]
-    pub(crate) fn resume(&self) -> (Vec<Refused<T>>, usize) {
-        let (kept, connects) = {
-            let mut line = self.lock();
-            if line.closed || line.paused.take().is_none() {
-                return (Vec::new(), 0);
-            }
-            self.terms.is_paused.store(false, Relaxed);
-            line.capacity.frozen = false;
-            let kept = std::mem::take(&mut line.kept);
-            self.balance(&mut line);
-            let waiting = line.queue.len().saturating_sub(kept.len());
-            (kept, line.capacity.plan(waiting))
-        };
-        let items = kept.into_iter().filter_map(|ticket| ticket.leave());
-        (
-            items.filter_map(|item| Self::release(item).err()).collect(),
-            connects,
-        )
-    }
-
     /// Takes out every idle item that `wanted` picks, what is kept for a pause included. The second
     /// list is of others that are out too, and to be released.
     pub(crate) fn extract(
@@ -463,21 +397,6 @@ impl<T: Member> Exchange<T> {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.terms.is_closed.load(Relaxed)
-    }
-
-    pub(crate) fn is_paused(&self) -> bool {
-        self.terms.is_paused.load(Relaxed)
-    }
-
-    /// What checkouts do meanwhile if the pool is paused.
-    pub(crate) fn paused(&self) -> Option<WhilePaused> {
-        let fails = self.terms.fails_paused.load(Relaxed);
-        let meanwhile = if fails {
-            WhilePaused::Fail
-        } else {
-            WhilePaused::Wait
-        };
-        self.is_paused().then_some(meanwhile)
     }
 
     /// Whether no connection exists that could be returned to a waiter; of a pool that is closed, or
