@@ -12,6 +12,8 @@
 //! Only headers and a few bytes of bodies are looked at; nothing is copied or held back. The
 //! startup packet, which has no type byte, is passed over.
 
+mod frames;
+
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -22,6 +24,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
+
+use self::frames::Frames;
 
 /// What is known of a session.
 #[derive(Debug, Default)]
@@ -194,68 +198,6 @@ impl Answer {
     }
 }
 
-/// Cuts a stream of bytes into messages.
-#[derive(Debug)]
-struct Frames {
-    /// The next message has no type byte.
-    headless: bool,
-    header: [u8; 5],
-    have: usize,
-    /// Bytes of the present message's body that are still to come.
-    body: usize,
-    /// The first bytes of the body, as many as are looked at.
-    start: [u8; 40],
-    started: usize,
-}
-
-impl Frames {
-    fn new(headless: bool) -> Self {
-        Self {
-            headless,
-            header: [0; 5],
-            have: 0,
-            body: 0,
-            start: [0; 40],
-            started: 0,
-        }
-    }
-
-    /// Takes bytes in, and tells of each message that is complete: its type and how its body began.
-    fn take(&mut self, mut bytes: &[u8], mut message: impl FnMut(u8, &[u8])) {
-        while !bytes.is_empty() {
-            if self.body == 0 && self.have < self.header.len() {
-                if self.have == 0 && self.headless {
-                    self.have = 1;
-                }
-                let wanted = (self.header.len() - self.have).min(bytes.len());
-                let (now, later) = bytes.split_at(wanted);
-                self.header[self.have..self.have + wanted].copy_from_slice(now);
-                self.have += wanted;
-                bytes = later;
-                if self.have < self.header.len() {
-                    return;
-                }
-                let [_, length @ ..] = self.header;
-                // The length counts itself.
-                self.body = (u32::from_be_bytes(length) as usize).saturating_sub(4);
-                self.started = 0;
-            }
-            let (now, later) = bytes.split_at(self.body.min(bytes.len()));
-            let looked_at = (self.start.len() - self.started).min(now.len());
-            self.start[self.started..self.started + looked_at].copy_from_slice(&now[..looked_at]);
-            self.started += looked_at;
-            self.body -= now.len();
-            bytes = later;
-            if self.body == 0 {
-                let kind = if self.headless { 0 } else { self.header[0] };
-                message(kind, &self.start[..self.started]);
-                self.headless = false;
-                self.have = 0;
-            }
-        }
-    }
-}
-
 /// Whether a command with this tag may change what the next user of the session finds.
 fn changes_session(tag: &[u8]) -> bool {
     // What is created may be temporary, a function in `pg_temp` too: the tag does not tell, and it is
@@ -422,50 +364,8 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+    use super::frames::message;
     use super::{Frames, Session, UNKNOWN_STATEMENT, Watched, changes_session, sqlstate};
-
-    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
-        [&[kind][..], &length, body].concat()
-    }
-
-    #[test]
-    fn messages_are_found_however_the_stream_is_cut() {
-        let stream = [
-            message(b'T', &[7; 300]),
-            message(b'C', b"SELECT 1\0"),
-            message(b'Z', b"I"),
-            message(b'n', b""),
-            message(b'Z', b"T"),
-        ]
-        .concat();
-        for piece in 1..stream.len() {
-            let (mut frames, mut seen) = (Frames::new(false), Vec::new());
-            for bytes in stream.chunks(piece) {
-                frames.take(bytes, |kind, body| seen.push((kind, body.first().copied())));
-            }
-            let expected = [
-                (b'T', Some(7)),
-                (b'C', Some(b'S')),
-                (b'Z', Some(b'I')),
-                (b'n', None),
-                (b'Z', Some(b'T')),
-            ];
-            assert_eq!(seen, expected, "in pieces of {piece}");
-        }
-    }
-
-    #[test]
-    fn the_startup_packet_has_no_type() {
-        let mut frames = Frames::new(true);
-        let startup = [&9_u32.to_be_bytes()[..], b"hello"].concat();
-        let mut seen = Vec::new();
-        let stream = [startup, message(b'Q', b"SELECT 1\0")].concat();
-        for byte in stream {
-            frames.take(&[byte], |kind, _| seen.push(kind));
-        }
-        assert_eq!(seen, [0, b'Q']);
-    }
 
     #[test]
     fn commands_that_change_a_session_are_told_from_others() {
