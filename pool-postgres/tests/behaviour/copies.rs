@@ -3,10 +3,10 @@
 use std::pin::pin;
 
 use futures_util::SinkExt;
-use pool_postgres::{PgConnection, PgManager, Pool, tokio_postgres};
+use pool_postgres::{PgConnection, Pool, tokio_postgres};
 use pool_servers::Server;
 
-use crate::{PATIENCE, config, given_up, is_clean, pool, server, soon, text};
+use crate::{PATIENCE, builder, given_up, is_clean, pool, server, soon, text};
 
 #[tokio::test]
 async fn a_copy_left_unfinished_is_ended() {
@@ -140,8 +140,7 @@ async fn a_copy_that_was_not_asked_for_as_one_holds_up_nobody() {
 
 /// Of one connection, whose recycling and closing may take longer than any test.
 fn patient_pool(server: &Server) -> Pool {
-    let pool = Pool::builder(PgManager::new(config(&server.url())));
-    let pool = pool.min_size(0).max_size(1).recycle_timeout(PATIENCE * 10);
+    let pool = builder(server, 1).recycle_timeout(PATIENCE * 10);
     pool.close_timeout(PATIENCE * 10).build().unwrap()
 }
 

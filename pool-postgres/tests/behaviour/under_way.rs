@@ -9,7 +9,7 @@ use pool_postgres::tokio_postgres::Client;
 use pool_postgres::{PgConnection, PgManager, Pool, PooledConnection};
 use pool_servers::{FaultProxy, Postgres, Server};
 
-use crate::{config, pool, server, soon, text, until};
+use crate::{builder, config, is_in_transaction, pool, server, soon, text, until};
 
 #[tokio::test]
 async fn a_query_that_was_given_up_is_cancelled_on_the_server() {
@@ -83,11 +83,6 @@ async fn a_query_given_up_while_it_was_sent_does_not_reach_the_next_user() {
     let next = pool.get();
     server.resume().unwrap();
     assert!(!is_in_transaction(&soon(next).await.unwrap()).await);
-}
-
-/// A savepoint is an error outside of a transaction.
-async fn is_in_transaction(conn: &PgConnection) -> bool {
-    soon(conn.batch_execute("SAVEPOINT s")).await.is_ok()
 }
 
 #[tokio::test]
@@ -221,9 +216,7 @@ async fn give_up_what_sleeps(server: &Server, conn: &PgConnection) {
 #[tokio::test]
 async fn a_busy_connection_to_a_server_that_hangs_leaves_no_task_behind() {
     let server = server().await;
-    let manager = PgManager::new(config(&server.url()));
-    let pool = Pool::builder(manager).min_size(0).max_size(1);
-    let pool = pool.close_timeout(Duration::from_millis(100));
+    let pool = builder(&server, 1).close_timeout(Duration::from_millis(100));
     let pool = pool.build().unwrap();
     let conn = soon(pool.get()).await.unwrap();
     give_up_what_sleeps(&server, &conn).await;
@@ -268,9 +261,7 @@ fn panics_with(conn: PooledConnection) {
 #[tokio::test]
 async fn a_panic_during_a_query_costs_nobody_else_their_connections() {
     let server = server().await;
-    let manager = PgManager::new(config(&server.url()));
-    let pool = Pool::builder(manager).min_size(0).max_size(2);
-    let pool = pool.validate_timeout(Duration::from_millis(300));
+    let pool = builder(&server, 2).validate_timeout(Duration::from_millis(300));
     let pool = pool.build().unwrap();
     let conn = soon(pool.get()).await.unwrap();
     drop(soon(pool.get()).await.unwrap());
