@@ -108,15 +108,17 @@ pub(crate) fn isolation_name(level: IsolationLevel) -> &'static str {
     }
 }
 
-/// MariaDB counts seconds with six decimals; 0 would mean "no limit".
+/// MariaDB counts seconds with six decimals, for up to a year; 0 would mean "no limit".
 fn seconds(timeout: Duration) -> String {
-    let micros = timeout.as_micros().max(1);
+    const YEAR: u128 = 365 * 24 * 60 * 60 * 1_000_000;
+    let micros = timeout.as_micros().clamp(1, YEAR);
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
-/// MySQL counts milliseconds; 0 would mean "no limit".
+/// MySQL counts milliseconds in 32 bits; 0 would mean "no limit".
 fn milliseconds(timeout: Duration) -> String {
-    timeout.as_nanos().div_ceil(1_000_000).max(1).to_string()
+    let millis = timeout.as_nanos().div_ceil(1_000_000);
+    millis.clamp(1, u32::MAX.into()).to_string()
 }
 
 /// `text` as a literal, whatever `sql_mode` says about backslashes.

@@ -80,6 +80,24 @@ async fn a_statement_may_take_a_minute_unless_told_otherwise_on_every_connection
 }
 
 #[tokio::test]
+async fn a_statement_timeout_beyond_what_the_server_can_count_is_its_longest() {
+    for mode in ["STRICT_ALL_TABLES", ""] {
+        let server = MySql::new().setting("sql-mode", mode);
+        let server = server.start_async().await.unwrap();
+        let config = MySqlConfig::from_url(&server.url()).unwrap();
+        let (_, mut conn) = connected(config.statement_timeout(Duration::MAX)).await;
+        let years = if is_mariadb() {
+            "SELECT @@max_statement_time / 60 / 60 / 24 / 365"
+        } else {
+            // Milliseconds in 32 bits.
+            "SELECT (@@max_execution_time + 1) / (1 << 32)"
+        };
+        let years = one::<f64>(&mut conn, years).await;
+        assert!((years - 1.0).abs() < f64::EPSILON, "{years}");
+    }
+}
+
+#[tokio::test]
 async fn a_statement_that_takes_too_long_is_stopped_and_told_as_that() {
     let config = config().statement_timeout(Duration::from_millis(50));
     let (_, mut conn) = connected(config).await;
