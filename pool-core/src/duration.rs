@@ -52,6 +52,28 @@ pub fn parse(text: &str) -> Option<Duration> {
     }
 }
 
+/// The time limit `text` says: as [`parse`], and zero, which switches a limit off, for `none` and `off`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(pool_core::duration::parse_limit("none"), Some(Duration::ZERO));
+/// ```
+#[must_use]
+pub fn parse_limit(text: &str) -> Option<Duration> {
+    if is_none(text) {
+        Some(Duration::ZERO)
+    } else {
+        parse(text)
+    }
+}
+
+/// Whether `text` switches a limit off.
+pub(crate) fn is_none(text: &str) -> bool {
+    let text = text.trim();
+    text.eq_ignore_ascii_case("none") || text.eq_ignore_ascii_case("off")
+}
+
 /// `duration` as a text that [`parse`] reads back exactly: `1h30m`, `250ms`, `0s`.
 #[must_use]
 pub fn print(duration: Duration) -> String {

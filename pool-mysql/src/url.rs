@@ -4,7 +4,6 @@
 //! understands is refused: a misspelt setting that does nothing is found in production.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use mysql_async::{IsolationLevel, Opts};
 use pool_core::duration;
@@ -100,13 +99,11 @@ impl MySqlConfig {
                 "clean" => Recycle::Clean,
                 _ => return Err(refuse("fast, verified or clean")),
             }),
-            "statement_timeout" => match value {
-                "none" | "0" => self.statement_timeout(None),
-                _ => {
-                    let rule = "a duration such as 500ms, 30s or 5m, or none";
-                    self.statement_timeout(duration(value).ok_or_else(|| refuse(rule))?)
-                }
-            },
+            "statement_timeout" => {
+                let rule = "a duration such as 500ms, 30s or 5m, or none";
+                let limit = duration::parse_limit(value);
+                self.statement_timeout(limit.ok_or_else(|| refuse(rule))?)
+            }
             "time_zone" => self.time_zone(value),
             "sql_mode" => self.sql_mode(value),
             "charset" => self.charset(value),
@@ -178,13 +175,10 @@ fn may_show_a_password(url: &str) -> bool {
     path.contains('@') || !parameters(url).all(|(name, _)| is_plain(name))
 }
 
-/// The duration, longer than zero, that `text` says.
-fn duration(text: &str) -> Option<Duration> {
-    duration::parse(text).filter(|duration| !duration.is_zero())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -272,14 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_units_and_are_longer_than_nothing() {
-        assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
-        assert_eq!(duration("1.5"), Some(Duration::from_millis(1500)));
-        assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
-        for none in ["soon", "-1s", "0ms", ""] {
-            assert_eq!(duration(none), None, "{none}");
+    fn no_limit_is_said_by_none_and_by_zero() {
+        for none in ["none", "off", "0", "0ms"] {
+            let url = format!("mysql://h/?statement_timeout={none}");
+            assert_eq!(MySqlConfig::from_url(&url).unwrap().statement_timeout, None);
         }
-        let config = MySqlConfig::from_url("mysql://h/?statement_timeout=none").unwrap();
+        let config = MySqlConfig::from_url("mysql://h/").unwrap();
+        let config = config.statement_timeout(Duration::ZERO);
         assert_eq!(config.statement_timeout, None);
     }
 }

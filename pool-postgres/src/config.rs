@@ -92,9 +92,10 @@ pub enum Recycle {
 }
 
 impl PgConfig {
-    /// How long the server lets a statement run; 60 s by default, `None` for the server's own limit.
+    /// How long the server lets a statement run; 60 s by default, `None` and zero for the server's own
+    /// limit. What is longer than the server can count, 24 days, is its longest.
     pub fn statement_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.statement_timeout = limit.into();
+        self.statement_timeout = limit.into().filter(|limit| !limit.is_zero());
         self
     }
 

@@ -153,13 +153,9 @@ impl SqliteConfig {
                     .map_err(|_| refuse("a number of statements"))?;
             }
             "query_timeout" => {
-                self.query_timeout =
-                    match value {
-                        "none" | "0" => None,
-                        _ => Some(duration::parse(value).ok_or_else(|| {
-                            refuse("a duration such as 500ms, 60s or 5m, or none")
-                        })?),
-                    };
+                let rule = "a duration such as 500ms, 60s or 5m, or none";
+                let limit = duration::parse_limit(value).ok_or_else(|| refuse(rule))?;
+                self.query_timeout = Some(limit).filter(|limit| !limit.is_zero());
             }
             "validation_query" => value.clone_into(&mut self.validation_query),
             "workers" => {
@@ -314,12 +310,17 @@ mod tests {
         .unwrap();
         assert_eq!(config.busy_timeout, Duration::from_millis(250));
         assert_eq!(config.query_timeout, None);
+        for none in ["0", "0ms", "off"] {
+            let url = format!("sqlite:a.db?query_timeout={none}");
+            assert_eq!(SqliteConfig::from_url(&url).unwrap().query_timeout, None);
+        }
         assert_eq!(config.synchronous, Some(Synchronous::Full));
         assert_eq!(config.cache_size, Some(-512));
         assert_eq!(config.journal_mode, JournalMode::Delete);
         assert_eq!(config.workers, 3);
         assert_eq!(config.validation_query, "PRAGMA schema_version");
         assert_eq!(config.reset, Reset::Always);
+        assert_eq!(config.query_timeout(Duration::ZERO).query_timeout, None);
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Value for Option<usize> {
     const FORM: &'static str = "a whole number, 0 or more, or none for no limit";
 
     fn read(text: &str) -> Option<Self> {
-        if is_none(text) {
+        if duration::is_none(text) {
             Some(None)
         } else {
             usize::read(text).map(Some)
@@ -93,7 +93,7 @@ impl Value for Option<u64> {
     const FORM: &'static str = "a whole number, or 0 or none for no limit";
 
     fn read(text: &str) -> Option<Self> {
-        let mut limit = if is_none(text) {
+        let mut limit = if duration::is_none(text) {
             None
         } else {
             Some(text.trim().parse().ok()?)
@@ -151,11 +151,7 @@ impl Value for Option<Duration> {
                                 0, none or off for no limit";
 
     fn read(text: &str) -> Option<Self> {
-        let mut limit = if is_none(text) {
-            None
-        } else {
-            Some(duration::parse(text)?)
-        };
+        let mut limit = Some(duration::parse_limit(text)?);
         limit.normalise();
         Some(limit)
     }
@@ -286,11 +282,6 @@ impl Value for Option<String> {
 fn one_of<T: ToString, const N: usize>(known: [T; N], text: &str) -> Option<T> {
     let mut known = known.into_iter();
     known.find(|value| text.trim().eq_ignore_ascii_case(&value.to_string()))
-}
-
-fn is_none(text: &str) -> bool {
-    let text = text.trim();
-    text.eq_ignore_ascii_case("none") || text.eq_ignore_ascii_case("off")
 }
 
 fn too_long(time: Duration) -> Option<String> {
