@@ -4,7 +4,8 @@
 //! Read are a sequence of amounts with their units, the larger unit first (`250ms`, `1h30m`,
 //! `1.5s`), or a bare number, which is seconds (`30`, `0.25`). The arithmetic is on whole
 //! nanoseconds and checked: no input overflows, and what [`print()`] wrote [`parse`] reads back as
-//! the same duration. Whether zero means "no limit" is for the setting to say.
+//! the same duration. Whether zero means "no limit" is for the setting to say: where it does,
+//! [`parse_limit`] reads it.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -52,23 +53,25 @@ pub fn parse(text: &str) -> Option<Duration> {
     }
 }
 
-/// The time limit `text` says: as [`parse`], and zero, which switches a limit off, for `none` and `off`.
+/// The time limit `text` says, which `0`, `none` and `off` switch off; `None` where it says neither.
 ///
 /// ```
 /// use std::time::Duration;
+/// use pool_core::duration::parse_limit;
 ///
-/// assert_eq!(pool_core::duration::parse_limit("none"), Some(Duration::ZERO));
+/// assert_eq!(parse_limit("30s"), Some(Some(Duration::from_secs(30))));
+/// assert_eq!(parse_limit("none"), Some(None));
+/// assert_eq!(parse_limit("soon"), None);
 /// ```
 #[must_use]
-pub fn parse_limit(text: &str) -> Option<Duration> {
+pub fn parse_limit(text: &str) -> Option<Option<Duration>> {
     if is_none(text) {
-        Some(Duration::ZERO)
-    } else {
-        parse(text)
+        return Some(None);
     }
+    parse(text).map(|limit| Some(limit).filter(|limit| !limit.is_zero()))
 }
 
-/// Whether `text` switches a limit off.
+/// Whether `text` says that there is no limit.
 pub(crate) fn is_none(text: &str) -> bool {
     let text = text.trim();
     text.eq_ignore_ascii_case("none") || text.eq_ignore_ascii_case("off")
@@ -220,6 +223,16 @@ mod tests {
             "zero, if it wrapped"
         );
         assert_eq!(parse(&"9".repeat(400)), None);
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_none_in_every_spelling() {
+        for none in ["0", "0s", "0ms", "none", "None", " off "] {
+            assert_eq!(parse_limit(none), Some(None), "{none}");
+        }
+        let half = Duration::from_micros(500);
+        assert_eq!(parse_limit("500us"), Some(Some(half)));
+        assert_eq!(parse_limit(""), None);
     }
 
     #[test]

@@ -139,8 +139,8 @@ impl MySqlConfig {
     }
 
     /// How long the server lets a statement run: `max_statement_time` on MariaDB, for all statements,
-    /// `max_execution_time` on MySQL, for `SELECT` only. 60 s by default; `None` and zero: as the server is set.
-    /// What is longer than the server can count, a year and 49 days, is its longest.
+    /// `max_execution_time` on MySQL, for `SELECT` only. 60 s by default; `None` or zero: as the server is
+    /// set. What is longer than the server can count, a year and 49 days, is its longest.
     pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.statement_timeout = timeout.into().filter(|timeout| !timeout.is_zero());
         self

@@ -92,7 +92,7 @@ pub enum Recycle {
 }
 
 impl PgConfig {
-    /// How long the server lets a statement run; 60 s by default, `None` and zero for the server's own
+    /// How long the server lets a statement run; 60 s by default, `None` or zero for the server's own
     /// limit. What is longer than the server can count, 24 days, is its longest.
     pub fn statement_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.statement_timeout = limit.into().filter(|limit| !limit.is_zero());
@@ -403,6 +403,16 @@ mod tests {
         let config = config.statement_timeout(std::time::Duration::from_micros(500));
         let startup = config.startup();
         assert_eq!(startup.get_options(), Some("-c statement_timeout=1ms"));
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_none() {
+        for none in ["0", "0s", "none", "OFF"] {
+            let config = read(&format!("postgres://db/app?statement_timeout={none}"));
+            assert_eq!(config.startup().get_options(), None, "{none}");
+        }
+        let config = read("postgres://db/app").statement_timeout(std::time::Duration::ZERO);
+        assert_eq!(config.startup().get_options(), None);
     }
 
     #[test]

@@ -264,7 +264,7 @@ impl SqliteConfig {
 
     /// How long a call may take, its wait for a worker and for locks included, before it is
     /// interrupted and fails with [`SqliteError::Timeout`](crate::SqliteError::Timeout); 60 s by
-    /// default. `None` and zero: as long as it likes.
+    /// default. `None` or zero: as long as it likes.
     pub fn query_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.query_timeout = timeout.into().filter(|timeout| !timeout.is_zero());
         self

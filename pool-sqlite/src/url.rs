@@ -154,8 +154,7 @@ impl SqliteConfig {
             }
             "query_timeout" => {
                 let rule = "a duration such as 500ms, 60s or 5m, or none";
-                let limit = duration::parse_limit(value).ok_or_else(|| refuse(rule))?;
-                self.query_timeout = Some(limit).filter(|limit| !limit.is_zero());
+                self.query_timeout = duration::parse_limit(value).ok_or_else(|| refuse(rule))?;
             }
             "validation_query" => value.clone_into(&mut self.validation_query),
             "workers" => {
@@ -310,17 +309,23 @@ mod tests {
         .unwrap();
         assert_eq!(config.busy_timeout, Duration::from_millis(250));
         assert_eq!(config.query_timeout, None);
-        for none in ["0", "0ms", "off"] {
-            let url = format!("sqlite:a.db?query_timeout={none}");
-            assert_eq!(SqliteConfig::from_url(&url).unwrap().query_timeout, None);
-        }
         assert_eq!(config.synchronous, Some(Synchronous::Full));
         assert_eq!(config.cache_size, Some(-512));
         assert_eq!(config.journal_mode, JournalMode::Delete);
         assert_eq!(config.workers, 3);
         assert_eq!(config.validation_query, "PRAGMA schema_version");
         assert_eq!(config.reset, Reset::Always);
-        assert_eq!(config.query_timeout(Duration::ZERO).query_timeout, None);
+    }
+
+    #[test]
+    fn a_query_timeout_of_zero_is_none() {
+        for none in ["0", "0s", "none", "OFF"] {
+            let url = format!("sqlite:a.db?query_timeout={none}");
+            let config = SqliteConfig::from_url(&url).unwrap();
+            assert_eq!(config.query_timeout, None, "{none}");
+        }
+        let config = SqliteConfig::memory().query_timeout(Duration::ZERO);
+        assert_eq!(config.query_timeout, None);
     }
 
     #[test]

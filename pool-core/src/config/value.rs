@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{NestedAcquire, Reuse, Shedding, Validation};
-use crate::duration;
+use crate::duration::{self, is_none};
 
 /// The longest time a setting takes. A longer one is a slip of the keyboard, and the sum of "now"
 /// and any time below it is far from overflowing.
@@ -77,7 +77,7 @@ impl Value for Option<usize> {
     const FORM: &'static str = "a whole number, 0 or more, or none for no limit";
 
     fn read(text: &str) -> Option<Self> {
-        if duration::is_none(text) {
+        if is_none(text) {
             Some(None)
         } else {
             usize::read(text).map(Some)
@@ -93,7 +93,7 @@ impl Value for Option<u64> {
     const FORM: &'static str = "a whole number, or 0 or none for no limit";
 
     fn read(text: &str) -> Option<Self> {
-        let mut limit = if duration::is_none(text) {
+        let mut limit = if is_none(text) {
             None
         } else {
             Some(text.trim().parse().ok()?)
@@ -151,9 +151,7 @@ impl Value for Option<Duration> {
                                 0, none or off for no limit";
 
     fn read(text: &str) -> Option<Self> {
-        let mut limit = Some(duration::parse_limit(text)?);
-        limit.normalise();
-        Some(limit)
+        duration::parse_limit(text)
     }
     fn show(&self) -> Shown {
         self.map_or_else(
