@@ -271,7 +271,8 @@ impl SqliteConfig {
     }
 
     /// What validation and keepalive pings ask; `SELECT 1` by default, which no worker need run: SQLite
-    /// is in this process, and what ails a connection is known from its last error.
+    /// is in this process, and what ails a connection is known from its last error. Whether the file is
+    /// still the one at its path is looked for with every query.
     ///
     /// That shows that the connection answers, without touching the file;
     /// `PRAGMA schema_version` reads the file's first page.

@@ -218,6 +218,14 @@ impl SqliteConnection {
         }
     }
 
+    /// Whether the handle's file was moved, deleted or replaced; not known during a call.
+    pub(crate) fn has_lost_its_file(&self) -> bool {
+        match &*self.slot.place() {
+            Place::Home(session) => session.has_lost_its_file(),
+            Place::Away { .. } | Place::Gone => false,
+        }
+    }
+
     /// Gives the connection the session of a new one.
     pub(crate) async fn reset(&mut self) -> Result<(), SqliteError> {
         self.cancel();

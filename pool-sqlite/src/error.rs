@@ -50,6 +50,14 @@ pub enum SqliteError {
         source: rusqlite::Error,
     },
 
+    /// The database file was moved, deleted or replaced while this connection had it open. The pool
+    /// closes the connection; the next one opens what is there now.
+    #[error(
+        "the database file was moved, deleted or replaced while it was open; the next connection opens \
+         what is at its path now"
+    )]
+    FileMoved,
+
     /// The call took longer than `query_timeout`, or the time it was given, and was interrupted.
     #[error("interrupted after the query timeout of {0:?}")]
     Timeout(Duration),
@@ -79,6 +87,7 @@ impl SqliteError {
             Self::Busy(_)
             | Self::StaleSnapshot(_)
             | Self::Locked(_)
+            | Self::FileMoved
             | Self::Timeout(_)
             | Self::Interrupted
             | Self::NoThread(_) => true,
@@ -132,6 +141,7 @@ impl From<rusqlite::Error> for SqliteError {
             Some(e) if e.extended_code == rusqlite::ffi::SQLITE_BUSY_SNAPSHOT => {
                 Self::StaleSnapshot(error)
             }
+            Some(e) if e.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED => Self::FileMoved,
             Some(e) => match e.code {
                 ErrorCode::DatabaseBusy => Self::Busy(error),
                 ErrorCode::DatabaseLocked => Self::Locked(error),

@@ -88,6 +88,14 @@
 //! | a closure that panicked | the connection is closed |
 //! | what SQLite shows nobody (functions registered by hand) | reset when [`reset_on_return`](SqliteConnection::reset_on_return) says so, or always with [`Reset::Always`] |
 //!
+//! # A file that is replaced
+//!
+//! Close the pool before a file is deleted or replaced, a backup put back for instance, and take its
+//! `-wal` and `-shm` away with it; SQLite would play the old log into the new file. Where it happened
+//! all the same, a write with a rollback journal fails with [`SqliteError::FileMoved`], and the next
+//! validation finds it in any journal mode: all connections are then opened anew. What was written
+//! before that, in WAL mode, is lost with the old file.
+//!
 //! # Timeouts
 //!
 //! | what | setting | default |
@@ -114,6 +122,7 @@ mod config;
 mod connection;
 mod database;
 mod error;
+mod file;
 mod lock_wait;
 mod manager;
 mod pools;

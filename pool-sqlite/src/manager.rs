@@ -87,6 +87,9 @@ impl Manager for SqliteManager {
     }
 
     async fn validate(&self, conn: &mut SqliteConnection) -> Result<(), SqliteError> {
+        if conn.has_lost_its_file() {
+            return Err(SqliteError::FileMoved);
+        }
         let query = &self.database.config.validation_query;
         // Busy workers are no reason to think a connection dead.
         if query == ASKS_NOTHING && conn.condition() == Condition::Ready {

@@ -18,6 +18,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::config::{JournalMode, OpenMode, Reset, SqliteConfig, Synchronous};
 use crate::error::SqliteError;
+use crate::file::OpenFile;
 use crate::lock_wait;
 use crate::watch::watch;
 use crate::workers::{Class, Released};
@@ -30,6 +31,7 @@ const STEPS: i32 = 1_000;
 /// An open handle and what is known of its session.
 pub(crate) struct Session {
     pub(crate) conn: Connection,
+    file: Option<OpenFile>,
     changed: Arc<AtomicBool>,
     /// Whether the present call is; see [`Slot::cancel`](crate::slot::Slot::cancel).
     cancelled: Arc<AtomicBool>,
@@ -66,6 +68,7 @@ impl Session {
         // What the hook prepared was not watched; it must not come out of the cache later.
         conn.flush_prepared_statement_cache();
         Ok(Self {
+            file: OpenFile::of(&conn),
             conn,
             changed,
             cancelled,
@@ -107,14 +110,14 @@ impl Session {
         use rusqlite::ErrorCode::{
             AuthorizationForStatementDenied, DatabaseCorrupt, NotADatabase, SystemIoFailure,
         };
-        match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase | SystemIoFailure) => self.suspect = true,
-            Some(AuthorizationForStatementDenied) if self.cancelled.load(Ordering::Acquire) => {
-                return SqliteError::Interrupted;
-            }
-            _ => {}
+        let code = error.sqlite_error_code();
+        if code == Some(AuthorizationForStatementDenied) && self.cancelled.load(Ordering::Acquire) {
+            return SqliteError::Interrupted;
         }
-        SqliteError::from(error)
+        let error = SqliteError::from(error);
+        self.suspect |= matches!(error, SqliteError::FileMoved)
+            || matches!(code, Some(DatabaseCorrupt | NotADatabase | SystemIoFailure));
+        error
     }
 
     /// Whose its next task is, which would be of `class` if no other connection could wait for it.
@@ -128,6 +131,11 @@ impl Session {
 
     pub(crate) fn is_suspect(&self) -> bool {
         self.suspect
+    }
+
+    /// Whether the path of the database leads to another file than the one that is open, or to none.
+    pub(crate) fn has_lost_its_file(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| !file.is_in_place())
     }
 
     pub(crate) fn in_transaction(&self) -> bool {

@@ -8,6 +8,7 @@
 mod calls;
 mod conformance;
 mod locks;
+mod moved;
 mod open;
 mod pools;
 mod reset;
