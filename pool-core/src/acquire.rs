@@ -212,7 +212,7 @@ fn given_up<E: std::error::Error + 'static>(care: Care, failure: Failure<E>) -> 
         (Failure::Failed(error), Care::Validate) => Error::Validate(error),
         (Failure::Failed(error), Care::Recycle) => Error::Recycle(error),
         (Failure::Panicked, care) => Error::Panicked(care.stage()),
-        (Failure::Broken, _) => Error::Broken,
+        (Failure::Broken | Failure::Rejected(_), _) => Error::Broken,
         (Failure::Closed, _) => Error::Closed,
         (Failure::TimedOut(limit), care) => Error::Unanswered {
             stage: care.stage(),

@@ -228,7 +228,7 @@ fn start_failure<M: Manager>(error: OpenError<M>) -> Error<M::Error> {
         Failure::Failed(error) => Error::Validate(error),
         Failure::TimedOut(limit) => Error::Unanswered { stage, limit },
         Failure::Panicked => Error::Panicked(stage),
-        Failure::Broken => Error::Broken,
+        Failure::Broken | Failure::Rejected(_) => Error::Broken,
         Failure::Closed => Error::Closed,
     }
 }

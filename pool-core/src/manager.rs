@@ -63,8 +63,9 @@ pub trait Manager: Send + Sync + 'static {
     /// `validate_timeout`.
     ///
     /// Called at a checkout when the `validation` setting wants it, for keepalive pings, for a
-    /// connection whose user panicked, and for those that
-    /// [`PoolBuilder::connect`](crate::PoolBuilder::connect) opens; of a used connection only when its
+    /// connection whose user panicked, for those that
+    /// [`PoolBuilder::connect`](crate::PoolBuilder::connect) opens, and, once validations have failed of
+    /// new connections too, for each new one until one passes; of a used connection only when its
     /// [`condition`](Self::condition) is [`Condition::Ready`].
     fn validate(
         &self,

@@ -17,6 +17,8 @@ pub(crate) enum Failure<E> {
     Panicked,
     /// What it made was broken at once.
     Broken,
+    /// What it made did not pass its validation, for this reason.
+    Rejected(String),
     /// The pool was closed meanwhile.
     Closed,
 }
@@ -28,6 +30,7 @@ impl<E: std::fmt::Display> std::fmt::Display for Failure<E> {
             Self::TimedOut(limit) => write!(f, "no answer within {limit:.1?}"),
             Self::Panicked => f.write_str("the manager panicked"),
             Self::Broken => f.write_str("the connection was broken as soon as it was open"),
+            Self::Rejected(why) => write!(f, "the new connection failed its validation: {why}"),
             Self::Closed => f.write_str("the pool is closed"),
         }
     }

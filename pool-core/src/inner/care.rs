@@ -72,6 +72,9 @@ impl<M: Manager> Inner<M> {
         match result {
             Ok(()) => {
                 entry.slot.record.prove(inner.dial.clock.exact());
+                if care == Care::Validate {
+                    inner.trust.note_answer();
+                }
                 Ok(entry)
             }
             Err(failure) => {
@@ -104,6 +107,7 @@ impl<M: Manager> Inner<M> {
     /// than asked one after another, so that a failover costs one validation, not one for each.
     fn distrust(self: &Arc<Self>, generation: u32) {
         if self.dial.raise_generation_from(generation) {
+            self.trust.note_failure(generation);
             tracing::warn!(
                 pool = %self.name,
                 generation = generation + 1,

@@ -36,6 +36,7 @@ pub(crate) mod scaling;
 pub(crate) mod slow;
 pub(crate) mod sync;
 pub(crate) mod trace;
+pub(crate) mod trust;
 pub(crate) mod waiters;
 mod watching;
 
@@ -60,6 +61,7 @@ use self::record::{Phase, Record};
 use self::registry::Registry;
 use self::slow::Reports;
 use self::trace::Traces;
+use self::trust::Trust;
 use crate::config::PoolConfig;
 use crate::health::{self, Health};
 use crate::manager::Manager;
@@ -79,6 +81,7 @@ pub(crate) struct Inner<M: Manager> {
     /// Connections that are open.
     pub(crate) open: AtomicUsize,
     pub(crate) connecting: Connecting,
+    pub(crate) trust: Trust,
     pub(crate) pace: Pace,
     pub(crate) host: Host,
     snapshot: SnapshotCache,
@@ -140,6 +143,7 @@ impl<M: Manager> Inner<M> {
             counters: CachePadded::new(Counters::new(parallelism)),
             open: AtomicUsize::new(0),
             connecting: Connecting::new(&config),
+            trust: Trust::new(),
             pace: Pace::new(),
             host: Host::default(),
             snapshot: SnapshotCache::default(),

@@ -21,6 +21,7 @@ use super::clock::Nanos;
 use super::entry::{Entry, Slot};
 use super::exchange::Refusal;
 use super::record::Record;
+use crate::config::Validation;
 use crate::manager::{Condition, Manager};
 use crate::policy::breaker::Attempt;
 use crate::stats::count;
@@ -184,9 +185,13 @@ impl<M: Manager> Inner<M> {
         let opening = Opening::begin(&inner);
         let began = Instant::now();
         let limit = inner.connect_limit(opening.begun_at);
-        let connect = async { inner.manager.connect().await };
+        let connect = async {
+            let connect = async { inner.manager.connect().await };
+            let conn = inner.unbroken(bounded(limit, connect).await?)?;
+            inner.trusted(conn).await
+        };
         let connected = tokio::select! {
-            connected = bounded(limit, connect) => connected.and_then(|conn| inner.unbroken(conn)),
+            connected = connect => connected,
             () = inner.shut_down() => Err(Failure::Closed),
         };
         let conn = match connected {
@@ -229,6 +234,24 @@ impl<M: Manager> Inner<M> {
             Condition::Broken => {
                 let _its_end = caught_now(|| drop(conn));
                 Err(Failure::Broken)
+            }
+        }
+    }
+
+    /// A new connection, if that is enough to trust it, or if it passes its validation.
+    async fn trusted(&self, mut conn: M::Connection) -> Result<M::Connection, Failure<M::Error>> {
+        if self.config.validation == Validation::Never || !self.trust.is_lost() {
+            return Ok(conn);
+        }
+        let work = async { self.manager.validate(&mut conn).await };
+        match bounded(self.config.validate_timeout, work).await {
+            Ok(()) => {
+                self.trust.note_answer();
+                Ok(conn)
+            }
+            Err(failure) => {
+                let _its_end = caught_now(|| drop(conn));
+                Err(Failure::Rejected(failure.told()))
             }
         }
     }

@@ -8,6 +8,7 @@ mod bursts;
 mod by_hand;
 mod callers;
 mod crowded;
+mod distrust;
 mod generations;
 mod health;
 mod leaks;
