@@ -1,10 +1,12 @@
 //! The checkout: the fast way when something is idle, and waiting when nothing is.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use tokio::time::sleep_until;
 
 use crate::error::{Error, Stage};
 use crate::guard::PooledConnection;
@@ -187,13 +189,23 @@ impl<M: Manager> Patience<'_, M> {
 
     async fn tend(&self, entry: Box<Entry<M>>, care: Care) -> Result<Tended<M>, Error<M::Error>> {
         let tending = Tending::new(entry, care);
-        if self.deadline == Nanos::MAX {
-            return Ok(tending.await);
-        }
-        let deadline = self.inner.dial.clock.instant(self.deadline);
         // A timer is large, and few checkouts need this one.
-        let tended = Box::pin(tokio::time::timeout_at(deadline, tending)).await;
-        tended.map_err(|_| self.timed_out(care.stage()))
+        Box::pin(async {
+            tokio::select! {
+                biased;
+                tended = tending => Ok(tended),
+                () = self.inner.shut_down() => Err(Error::Closed),
+                () = self.time_is_up() => Err(self.timed_out(care.stage())),
+            }
+        })
+        .await
+    }
+
+    async fn time_is_up(&self) {
+        match self.deadline {
+            Nanos::MAX => pending().await,
+            deadline => sleep_until(self.inner.dial.clock.instant(deadline)).await,
+        }
     }
 
     fn hand_out(&self, entry: Box<Entry<M>>, now: Nanos, site: Site) -> PooledConnection<M> {

@@ -115,6 +115,38 @@ async fn close_timeout_bounds_the_patience_with_a_validation_that_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn close_fails_a_checkout_at_once_whose_connection_is_validated_or_recycled() {
+    for step in [Step::Validate, Step::Recycle] {
+        let mock = MockManager::new();
+        let pool = builder(&mock, 1, 1)
+            .validation(Validation::Always)
+            .connect()
+            .await
+            .unwrap();
+        if step == Step::Recycle {
+            pool.retain(|conn, _| {
+                conn.make_dirty();
+                true
+            });
+        }
+        mock.always(step, Act::SucceedAfter(SECOND));
+        let checkout = getter(&pool);
+        mock.until(|mock| mock.running(step) == 1).await;
+        let closing = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.close().await }
+        });
+        let began = Instant::now();
+        let refused = checkout.await.unwrap();
+        assert_eq!(refused.unwrap_err(), "the pool is closed");
+        assert!(began.elapsed().is_zero());
+        let report = closing.await.unwrap();
+        assert_eq!((report.took, report.is_complete()), (SECOND, true));
+        assert_eq!(mock.open(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_the_last_handle_is_dropped_everything_closes_and_no_task_remains() {
     let mock = MockManager::new();
     let pool = builder(&mock, 3, 3)
