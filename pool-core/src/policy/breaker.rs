@@ -326,6 +326,14 @@ mod tests {
     }
 
     #[test]
+    fn it_stays_closed_while_fewer_than_half_of_the_attempts_of_the_window_fail() {
+        let mut breaker = breaker();
+        (0..6).for_each(|_| breaker.on_success(0));
+        fail(&mut breaker, 4, 0);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[test]
     fn what_the_window_has_left_behind_does_not_count() {
         let mut breaker = breaker();
         for _ in 0..9 {

@@ -119,6 +119,19 @@ async fn connections_that_break_before_their_first_use_make_no_storm() {
     assert!((5..=51).contains(&logins), "{logins} in five seconds");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_first_that_does_not_break_before_its_first_use_is_a_connect_that_succeeds() {
+    let pool = hanging_up().breaker_threshold(0).build().unwrap();
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get().await.unwrap() }
+    });
+    tokio::time::sleep(5 * SECOND).await;
+    pool.manager().is_well.store(true, Relaxed);
+    let _held = waiting.await.unwrap();
+    assert_eq!(pool.health().status, HealthStatus::Healthy);
+}
+
 /// In real time: where no task ever waits a paused clock stands still.
 #[tokio::test]
 async fn a_checkout_that_is_served_what_is_unfit_again_and_again_ends_at_its_deadline() {

@@ -135,6 +135,8 @@ async fn callers_while_down(while_down: Act) -> Result<(), ConfigError> {
             "{attempts} attempts in second {second}"
         );
     }
+    // Not at the moment at which a connect that hangs would have been given up anyway.
+    sleep(SECOND / 2).await;
     mock.always(Step::Connect, Act::Succeed);
     let back = Instant::now();
     callers.join_all().await;
@@ -188,6 +190,44 @@ async fn nobody_asks_and_attempts_grow_rare_until_somebody_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_begins_to_wait_shortens_the_pause_between_attempts() {
+    let (mock, builder) = refusing();
+    let pool = builder.min_size(1).breaker_threshold(0).build().unwrap();
+    sleep(600 * SECOND).await;
+    mock.always(Step::Connect, Act::Succeed);
+    let waited = pool.get_timeout(Duration::from_millis(251)).await;
+    drop(waited.expect("not after the sixteen seconds it may be while nobody waits"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_down_is_left_alone_once_nobody_asks_for_it() {
+    let (mock, builder) = refusing();
+    let pool = builder.build().unwrap();
+    for _ in 0..2 {
+        pool.get().await.map(drop).unwrap_err();
+    }
+    sleep(2 * SECOND).await;
+    let attempts = mock.count(Step::Connect);
+    sleep(600 * SECOND).await;
+    assert_eq!(mock.count(Step::Connect), attempts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_use_of_what_was_opened_before_an_outage_does_not_end_it() {
+    let (mock, builder) = refusing();
+    mock.always(Step::Connect, Act::Succeed);
+    let pool = builder.min_size(2).connect().await.unwrap();
+    mock.always(Step::Connect, Act::Fail);
+    let one = pool.get().await.unwrap();
+    one.break_it();
+    drop(one);
+    sleep(60 * SECOND).await;
+    assert!(pool.breaker().state().is_open());
+    let _other = pool.get().await.unwrap();
+    assert!(pool.breaker().state().is_open());
+}
+
+#[tokio::test(start_paused = true)]
 async fn exactly_one_connect_probes() {
     let (mock, builder) = refusing();
     mock.always(Step::Connect, Act::Fail);
@@ -200,6 +240,23 @@ async fn exactly_one_connect_probes() {
     }
     assert_eq!(mock.running(Step::Connect), 1);
     assert_eq!(pool.breaker().state(), BreakerState::HalfOpen);
+}
+
+#[test]
+fn a_probe_that_ends_with_its_runtime_leaves_it_open() {
+    let (mock, builder) = refusing();
+    let pool = builder.build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        pool.get().await.map(drop).unwrap_err();
+        mock.always(Step::Connect, Act::Hang);
+        pool.get().await.map(drop).unwrap_err();
+        mock.until(|mock| mock.running(Step::Connect) == 1).await;
+    });
+    assert_eq!(pool.breaker().state(), BreakerState::HalfOpen);
+    drop(runtime);
+    assert_eq!(pool.breaker().state(), BreakerState::Open);
 }
 
 #[tokio::test(start_paused = true)]

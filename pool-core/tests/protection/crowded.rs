@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use pool_core::{BreakerState, Manager, Pool, PoolBuilder, PooledConnection, Severity};
+use pool_core::{BreakerState, Error, Manager, Pool, PoolBuilder, PooledConnection, Severity};
 
 use crate::SECOND;
 
@@ -113,8 +113,8 @@ async fn a_server_that_is_back_and_has_room_for_one_is_not_stormed() {
 async fn a_pool_without_any_connection_does_not_make_do_with_none() {
     let pool = pool(5).build().unwrap();
     pool.manager().is_full.store(true, Relaxed);
-    let refused = pool.get().await.map(drop);
-    refused.unwrap_err();
+    let error = pool.get().await.map(drop).unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
     pool.manager().is_full.store(false, Relaxed);
     let served = async {
         while pool.get().await.is_err() {
