@@ -57,6 +57,19 @@ async fn a_connect_nobody_wants_any_more_is_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connect_whose_caller_gives_up_at_once_is_not_begun() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 10).build().unwrap();
+    tokio::select! {
+        biased;
+        _ = pool.get() => unreachable!("nothing is open"),
+        () = std::future::ready(()) => {}
+    }
+    settle().await;
+    assert_eq!(mock.count(Step::Connect), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thousand_waiters_on_a_dead_server_make_no_storm() {
     let mock = MockManager::new();
     mock.always(Step::Connect, Act::Fail);

@@ -22,6 +22,7 @@ async fn each_change_of_state_is_an_event_with_the_pools_name() {
     drop(pool.get().await.unwrap());
     assert!(lines.has(&["WARN", "cannot connect", "told to fail", "retry_in"]));
     assert!(lines.has(&["INFO", "connects succeed again", "failures=1"]));
+    assert_eq!(lines.count_of("connects succeed again"), 1);
     pool.resize(0, 3).unwrap();
     pool.retire_all();
     pool.close().await;
@@ -33,6 +34,27 @@ async fn each_change_of_state_is_an_event_with_the_pools_name() {
     ] {
         assert!(lines.has(&["INFO", text, "pool=orders"]), "{text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_that_failed_tells_when_the_next_is_tried() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Fail);
+    let pool = builder(&mock, 1, 1).breaker_threshold(0).build().unwrap();
+    let retries_of = async |time| {
+        let lines = Lines::default();
+        let _listening = tracing::subscriber::set_default(lines.clone());
+        sleep(time).await;
+        let all = lines.count_of("retry_in=");
+        let soon = (100..=250).map(|ms| lines.count_of(&format!("retry_in={ms}")));
+        (all, soon.sum::<usize>())
+    };
+    let (all, soon) = retries_of(600 * SECOND).await;
+    assert!(soon < all, "nobody waits: up to 16 s");
+    let waiting = tokio::spawn(async move { pool.get_timeout(60 * SECOND).await.map(drop) });
+    let (all, soon) = retries_of(30 * SECOND).await;
+    assert!(all >= 100 && soon == all, "{soon} of {all} at most 250 ms");
+    waiting.await.unwrap().unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

@@ -187,6 +187,15 @@ async fn min_idle_keeps_headroom_beyond_what_is_held() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn min_idle_opens_no_more_while_what_it_lacks_is_being_opened() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::SucceedAfter(10 * SECOND));
+    let _pool = builder(&mock, 0, 10).min_idle(2).build().unwrap();
+    sleep(5 * SECOND).await;
+    assert_eq!(mock.count(Step::Connect), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn limits_that_are_off_never_come() {
     let mock = MockManager::new();
     let pool = builder(&mock, 0, 2)
