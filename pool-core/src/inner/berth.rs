@@ -227,6 +227,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_in_a_berth_goes_with_it() {
+        let item = Arc::new(5);
+        let berth = Berth::new();
+        berth.offer(Box::new(Arc::clone(&item))).unwrap();
+        drop(berth);
+        assert_eq!(Arc::strong_count(&item), 1);
+    }
+
+    #[test]
     fn the_last_item_may_free_its_own_berth() {
         let berth = Arc::new(Berth::new());
         let parked = item(&berth, 1);

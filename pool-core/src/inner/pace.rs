@@ -179,6 +179,7 @@ mod tests {
     fn the_mean_follows_what_is_noted() {
         let pace = Pace::new();
         pace.note_connect(Duration::from_secs(4));
+        assert_eq!(pace.outlook().unwrap().patience, 1_000 * MS);
         for _ in 0..100 {
             pace.note_connect(Duration::from_millis(40));
         }
