@@ -167,4 +167,22 @@ mod tests {
         assert_eq!(sample.rest(), (Duration::from_nanos(50), 2));
         assert_eq!(sample.rest().1, 0, "each counts once");
     }
+
+    #[test]
+    fn of_the_uses_of_one_tick_one_of_so_many_is_timed() {
+        let timed = |every| {
+            let mut sample = Sample::default();
+            [(); 7].map(|()| {
+                let is_due = sample.is_due(7, every);
+                if is_due {
+                    sample.begin(100);
+                    sample.end(150);
+                }
+                is_due
+            })
+        };
+        let (yes, no) = (true, false);
+        assert_eq!(timed(1), [yes; 7]);
+        assert_eq!(timed(3), [yes, no, no, yes, no, no, yes]);
+    }
 }

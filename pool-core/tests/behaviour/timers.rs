@@ -137,6 +137,33 @@ async fn an_idle_connection_is_pinged_after_keepalive_and_stays_as_idle_as_it_wa
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_most_half_of_those_at_rest_are_pinged_at_the_same_time() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 10, 10).keepalive(60 * SECOND);
+    let pool = pool.connect().await.unwrap();
+    let before = mock.count(Step::Validate);
+    mock.always(Step::Validate, Act::SucceedAfter(SECOND));
+    sleep(65 * SECOND).await;
+    assert_eq!(mock.count(Step::Validate) - before, 10, "each was pinged");
+    assert_eq!(mock.peak_running(Step::Validate), 5);
+    drop(pool);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_idle_connections_are_closed_when_their_time_is_up() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 300).idle_timeout(60 * SECOND);
+    let pool = pool.build().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        held.push(pool.get().await.unwrap());
+    }
+    drop(held);
+    sleep(120 * SECOND).await;
+    assert_eq!(pool.stats().closed_by.idle_timeout, 300);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_idle_connection_is_found_by_its_ping_and_replaced() {
     let mock = MockManager::new();
     let pool = builder(&mock, 2, 2)

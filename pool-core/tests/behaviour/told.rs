@@ -194,6 +194,19 @@ async fn the_peak_knows_of_a_checkout_at_which_nobody_looked() {
     assert_eq!(pool.stats().peak_active, 1);
 }
 
+/// In real time: under a paused clock the pool's own never runs.
+#[tokio::test]
+async fn the_peak_knows_of_checkouts_that_read_the_clock_of_the_pool() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 3, 3).await;
+    drop(pool.get().await.unwrap());
+    // The keeper winds up its clock, and ticks no more until the next await.
+    sleep(50 * MS).await;
+    let held = [(); 3].map(|()| pool.try_get().unwrap().unwrap());
+    drop(held);
+    assert_eq!(pool.stats().peak_active, 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_last_seconds_are_told_to_a_thread_whose_clock_is_behind() {
     let mock = MockManager::new();

@@ -73,6 +73,20 @@ async fn a_reclaimed_slot_serves_others_and_its_connection_has_one_holder_until_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_holder_who_returns_it_as_its_time_is_up_has_returned_it() {
+    let pool = Pool::builder(MockManager::new())
+        .reclaim_threshold(10 * SECOND)
+        .build()
+        .unwrap();
+    let held = pool.get().await.unwrap();
+    sleep(10 * SECOND + SECOND / 200).await;
+    drop(held);
+    sleep(SECOND).await;
+    let stats = pool.stats();
+    assert_eq!((stats.reclaimed, stats.closed), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reclaimed_connection_may_be_detached_or_invalidated_like_any_other() {
     let mock = MockManager::new();
     let pool = Pool::builder(mock.clone())
