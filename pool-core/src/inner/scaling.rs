@@ -20,7 +20,7 @@ impl<M: Manager> Inner<M> {
         if let Some(step) = scaler.observe(now, pool) {
             self.take_step(step);
         }
-        scaler.next_at(now, pool)
+        scaler.next_at(pool)
     }
 
     fn observed(&self, pings: usize) -> Observed {

@@ -210,10 +210,7 @@ impl Scaler {
     fn grown(&self, size: usize, wanted: f64, pool: Observed) -> usize {
         let step = share_of(size, self.step).max(1);
         let at_target = whole((wanted / self.target).ceil());
-        (size + step)
-            .min(at_target.max(size + 1))
-            .min(pool.max)
-            .max(size)
+        (size + step).min(at_target).min(pool.max).max(size)
     }
 
     /// The size one step down.
@@ -239,13 +236,13 @@ impl Scaler {
         sum / self.seconds.len().max(1) as f64
     }
 
-    /// When it wants to look again at a pool like this.
-    pub(crate) fn next_at(&self, now: Nanos, pool: Observed) -> Nanos {
+    /// When it wants to look again at a pool like this, which it has just observed.
+    pub(crate) fn next_at(&self, pool: Observed) -> Nanos {
         let rests = pool.active == 0 && pool.waiting == 0 && pool.size <= pool.min;
         if rests && self.mean() == 0.0 {
             return Nanos::MAX;
         }
-        (self.began + SAMPLE.min(self.interval)).max(now + 1)
+        self.began + SAMPLE.min(self.interval)
     }
 }
 
@@ -406,8 +403,8 @@ mod tests {
             max: 10,
         };
         scaler.observe(0, rest);
-        assert_eq!(scaler.next_at(0, rest), u64::MAX);
+        assert_eq!(scaler.next_at(rest), u64::MAX);
         let busy = Observed { active: 1, ..rest };
-        assert_eq!(scaler.next_at(0, busy), SAMPLE);
+        assert_eq!(scaler.next_at(busy), SAMPLE);
     }
 }
