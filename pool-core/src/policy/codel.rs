@@ -102,6 +102,12 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_is_looked_at_twice_within_the_target_but_no_more_than_once_a_millisecond() {
+        assert_eq!(codel().pause(), 25 * MS);
+        assert_eq!(Codel::new(1, 2_000 * MS).pause(), MS);
+    }
+
+    #[test]
     fn what_was_before_a_gap_says_nothing_of_the_queue_after_it() {
         let mut codel = codel();
         assert!(told(&mut codel, 10_000, 4_000, |_| 60));

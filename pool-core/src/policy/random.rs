@@ -55,6 +55,20 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    fn numbers_are_those_of_the_paper() {
+        let mut random = Random::seeded(1_234_567);
+        for number in [
+            6_457_827_717_110_365_317_u64,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+        ] {
+            let unit = (number >> 11) as f64 / 2_f64.powi(53);
+            assert_eq!(random.unit().to_bits(), unit.to_bits());
+        }
+    }
+
+    #[test]
     fn a_seed_repeats_its_numbers_and_no_seed_does_not() {
         let (mut a, mut b) = (Random::seeded(7), Random::seeded(7));
         assert_eq!(a.unit().to_bits(), b.unit().to_bits());

@@ -339,6 +339,54 @@ mod tests {
         assert!(pool.steps.last().unwrap().0 <= 15);
     }
 
+    /// The first step of a pool of 20, of which so many are in use and wait in each tenth of a second.
+    fn first_step(tenths: u32, load: impl Fn(u32) -> (usize, usize)) -> Option<Step> {
+        let mut scaler = Scaler::new(&PoolConfig::default());
+        (0..=tenths).find_map(|tenth| {
+            let (active, waiting) = load(tenth);
+            let observed = Observed {
+                size: 20,
+                active,
+                waiting,
+                min: 2,
+                max: 100,
+            };
+            scaler.observe(u64::from(tenth) * SAMPLE / 10, observed)
+        })
+    }
+
+    #[test]
+    fn a_queue_half_of_the_time_makes_it_grow_though_half_are_in_use_on_average() {
+        let bursts = |tenth: u32| if tenth % 2 == 0 { (20, 20) } else { (0, 0) };
+        let step = first_step(10, bursts).unwrap();
+        assert_eq!((step.to, step.reason), (24, ScaleReason::Waiting));
+    }
+
+    #[test]
+    fn one_who_waits_for_a_moment_does_not_make_it_grow() {
+        let moment = |tenth: u32| (12, usize::from(tenth % 10 == 3));
+        assert_eq!(first_step(100, moment), None);
+    }
+
+    #[test]
+    fn what_was_busy_before_the_last_interval_keeps_nothing_open() {
+        let mut scaler = Scaler::new(&PoolConfig::default());
+        let (mut now, mut size) = (0, 40);
+        // Not at whole parts of a second: no time is met twice.
+        while now < 3_600 * SAMPLE {
+            let observed = Observed {
+                size,
+                active: if now < 5 * SAMPLE { 30 } else { 2 },
+                waiting: 0,
+                min: 2,
+                max: 100,
+            };
+            size = scaler.observe(now, observed).map_or(size, |step| step.to);
+            now += SAMPLE / 7;
+        }
+        assert_eq!(size, 4, "at 50 % it stays");
+    }
+
     #[test]
     fn a_pool_mostly_idle_shrinks_by_a_step_each_interval_down_to_the_target() {
         let mut pool = Simulated::new(50);

@@ -236,6 +236,11 @@ mod tests {
     fn a_successor_is_due_a_twentieth_of_the_lifetime_before_its_end_or_30_seconds() {
         let limits = limits();
         assert_eq!(limits.succession_at(&idle(0, &limits)), 970 * SECOND);
+        let limits = Limits::new(&PoolConfig {
+            max_lifetime: Some(Duration::from_secs(100)),
+            ..PoolConfig::default()
+        });
+        assert_eq!(limits.succession_at(&idle(0, &limits)), 95 * SECOND);
     }
 
     #[test]

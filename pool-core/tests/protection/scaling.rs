@@ -26,7 +26,7 @@ async fn more_are_open_than_in_use_within_two_seconds() {
     sleep(2 * SECOND).await;
     let stats = pool.stats();
     assert_eq!((stats.total, stats.idle, stats.scaled_up), (24, 4, 1));
-    assert!(lines.has(&["INFO", "scaled", "from=20", "to=24", "100 %"]));
+    assert!(lines.has(&["INFO", "scaled", "from=20", "to=24", "100 %", "in use"]));
 }
 
 #[tokio::test(start_paused = true)]
