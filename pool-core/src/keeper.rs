@@ -128,6 +128,7 @@ impl<M: Manager> Keeper<M> {
         let tick = inner.limits.tick;
         let mut runs_until = 0;
         let mut sweep_at = 0;
+        let mut was_paused = false;
         let config = &inner.config;
         let mut codel = Codel::new(
             nanos(config.shedding_target),
@@ -153,7 +154,9 @@ impl<M: Manager> Keeper<M> {
             }
             inner.note_active();
             let headroom_at = self.keep_headroom(now);
-            if sweep_at <= now {
+            let has_resumed = std::mem::replace(&mut was_paused, inner.exchange.is_paused());
+            // What fell due during a pause was kept.
+            if sweep_at <= now || (has_resumed && !was_paused) {
                 sweep_at = self.sweep(now);
             }
             let watch_at = inner.watch_queue(&mut codel, now);

@@ -227,7 +227,8 @@ impl<M: Manager> Pool<M> {
         }
     }
 
-    /// Ends a pause: those who waited are served in the order they came.
+    /// Ends a pause: those who waited are served in the order they came, and what fell due meanwhile is
+    /// retired or pinged.
     pub fn resume(&self) {
         let inner = self.inner();
         let (refused, connects) = inner.exchange.resume();
@@ -236,6 +237,7 @@ impl<M: Manager> Pool<M> {
         inner.note_active();
         inner.begin_connects(connects);
         inner.attend();
+        inner.host.call.notify_one();
         inner.connecting.on_demand();
     }
 

@@ -54,6 +54,22 @@ async fn a_return_during_a_pause_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_expires_during_a_pause_is_closed_at_its_end() {
+    let mock = MockManager::new();
+    let pool = Pool::builder(mock.clone()).min_size(0);
+    let pool = pool.max_lifetime(10 * SECOND).build().unwrap();
+    drop(pool.get().await.unwrap());
+    pool.pause(WhilePaused::Wait);
+    sleep(11 * SECOND).await;
+    assert_eq!(pool.stats().idle, 1);
+    let resumed = tokio::time::Instant::now();
+    pool.resume();
+    mock.until(|mock| mock.open() == 0).await;
+    assert!(resumed.elapsed().is_zero());
+    assert_eq!(pool.stats().closed_by.max_lifetime, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_connect_begins_during_a_pause() {
     let (mock, pool) = pool(1, 4).await;
     pool.pause(WhilePaused::Wait);
