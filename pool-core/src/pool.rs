@@ -292,8 +292,9 @@ impl<M: Manager> Pool<M> {
         }
     }
 
-    /// Closes the pool: waiters fail at once, idle connections are closed, connects are aborted,
-    /// and holders have `drain_timeout` (30 s by default) to return theirs.
+    /// Closes the pool: checkouts that wait fail at once, also for a validation or a recycling, idle
+    /// connections are closed, connects are aborted, and holders have `drain_timeout` (30 s by default)
+    /// to return theirs.
     ///
     /// After that, what runs on their connections is interrupted, if the manager can, and they
     /// have `close_timeout` to notice. Whoever still holds one is named in the report and in a
