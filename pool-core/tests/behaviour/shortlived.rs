@@ -2,11 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use pool_core::testing::MockManager;
 use pool_core::{BreakerState, Condition, Error, HealthStatus, Manager, Pool, PoolBuilder};
 use tokio::time::Instant;
 
-use crate::{MS, SECOND, builder};
+use crate::{MS, SECOND};
 
 /// Its connections are broken as soon as they are open.
 #[derive(Default)]
@@ -130,16 +129,4 @@ async fn the_first_that_does_not_break_before_its_first_use_is_a_connect_that_su
     pool.manager().is_well.store(true, Relaxed);
     let _held = waiting.await.unwrap();
     assert_eq!(pool.health().status, HealthStatus::Healthy);
-}
-
-/// In real time: where no task ever waits a paused clock stands still.
-#[tokio::test]
-async fn a_checkout_that_is_served_what_is_unfit_again_and_again_ends_at_its_deadline() {
-    let mock = MockManager::new();
-    let pool = builder(&mock, 0, 1)
-        .max_lifetime(std::time::Duration::from_nanos(1))
-        .build()
-        .unwrap();
-    let waited = pool.get_timeout(500 * MS).await.map(drop);
-    assert!(matches!(waited, Err(Error::Timeout { .. })));
 }
