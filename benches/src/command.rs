@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use pool_pages::file;
+use pool_pages::lines::{print, say};
 use serde_json::Value;
 
 use crate::backend::Workload;
@@ -17,7 +18,6 @@ use crate::baseline::{compare, report_of};
 use crate::limits::make_room;
 use crate::options::{Backend, Options, Scenario};
 use crate::plan::{Plan, PlanError};
-use crate::progress::{print, say};
 use crate::report::{Report, document};
 use crate::{engine, page, table};
 

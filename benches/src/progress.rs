@@ -97,16 +97,6 @@ impl<W: Write> Progress<W> {
     }
 }
 
-/// Writes a line for the user. A closed pipe is no reason to stop a run.
-pub fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Writes a line that is worth keeping. A closed pipe is no reason to stop a run.
-pub fn print(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

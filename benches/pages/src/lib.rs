@@ -7,6 +7,7 @@
 //! axis    from where to where, and the labels
 //! table   the same figures for who cannot see a plot, and lists of facts
 //! file    where a page goes, and why it cannot
+//! lines   what is said meanwhile
 //! ```
 //!
 //! What a page is about is not known here. All text is escaped by `maud`; only the drawing of a plot
@@ -16,6 +17,7 @@
 
 pub mod axis;
 pub mod file;
+pub mod lines;
 pub mod page;
 pub mod plot;
 pub mod table;

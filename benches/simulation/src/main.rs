@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use pool_pages::file;
+use pool_pages::lines::{print, say};
 
 use crate::load::Load;
 use crate::run::{Outcome, Sizing};
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
         Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(2)
         }
     }
@@ -50,6 +52,11 @@ fn main() -> ExitCode {
 
 /// What is wrong with the scaling.
 fn simulate(options: &Options) -> Result<Vec<String>, Failure> {
+    for (option, file) in [("--json", &options.json), ("--html", &options.html)] {
+        if let Some(file) = file {
+            file::expect_folder(option, file)?;
+        }
+    }
     let mut loads = Load::all();
     if let Some(file) = &options.recorded {
         loads.push(Load::recorded(file)?);
@@ -60,16 +67,16 @@ fn simulate(options: &Options) -> Result<Vec<String>, Failure> {
             outcomes.push(run::run(load, sizing, options.seed));
         }
     }
-    println!("{}", page::table(&outcomes));
+    print(&page::table(&outcomes));
     let problems: Vec<_> = outcomes.iter().flat_map(problems).collect();
     for problem in &problems {
-        println!("{problem}");
+        print(problem);
     }
     if let Some(file) = &options.html {
-        pool_pages::file::write("--html", file, page::page(&loads, &outcomes, &problems)?)?;
+        file::write("--html", file, page::page(&loads, &outcomes, &problems)?)?;
     }
     if let Some(file) = &options.json {
-        pool_pages::file::write("--json", file, serde_json::to_vec_pretty(&outcomes)?)?;
+        file::write("--json", file, serde_json::to_vec_pretty(&outcomes)?)?;
     }
     Ok(problems)
 }

@@ -17,6 +17,7 @@ use pool_benches::nothing::Nothing;
 use pool_core::Pool;
 use pool_pages::axis::Axis;
 use pool_pages::file;
+use pool_pages::lines::{print, say};
 use pool_pages::page::{Good, Head, page, section};
 use pool_pages::plot::{Line, Plot};
 use pool_pages::table::Table;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(2)
         }
     }
@@ -100,9 +101,9 @@ fn run(options: &Options) -> Result<(), Failure> {
         ),
     ];
     for curve in &curves {
-        println!("\n{}, {}", curve.title, curve.y);
+        print(&format!("\n{}, {}", curve.title, curve.y));
         for (x, y) in &curve.points {
-            println!("{x:>10} {} {y:>12.1}", curve.x);
+            print(&format!("{x:>10} {} {y:>12.1}", curve.x));
         }
     }
     if let Some(file) = &options.html {

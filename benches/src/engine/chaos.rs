@@ -4,11 +4,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use pool_pages::lines::say;
 use pool_servers::{FaultProxy, Server};
 use tokio::time::sleep;
 
 use crate::backend::{QueryError as Failure, Workload};
-use crate::progress::say;
 use crate::report::Fault;
 
 /// A query that has not been answered after this is given up by its task.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use pool_benches::footprint;
 use pool_core::{Error, Manager, PooledConnection, Validation};
+use pool_pages::lines::print;
 use tokio::task::JoinSet;
 
 use crate::listening::Log;
@@ -221,7 +222,7 @@ fn messages(log: &Log) -> Finding {
     ];
     let unsaid: Vec<_> = WANTED.iter().filter(|parts| !log.says(parts)).collect();
     if !unsaid.is_empty() {
-        println!("never said: {unsaid:?}");
+        print(&format!("never said: {unsaid:?}"));
     }
     exactly(WANTED.len() - unsaid.len(), WANTED.len())
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use pool_pages::file;
+use pool_pages::lines::{print, say};
 
 use crate::listening::Log;
 use crate::report::Report;
@@ -84,7 +85,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(2)
         }
     }
@@ -105,15 +106,15 @@ async fn run<S: Subject>(
     let name = options.backend.to_possible_value();
     let name = name.map_or_else(String::new, |value| value.get_name().to_owned());
     let mut report = Report::new(name, subject.server());
-    println!("{} ({})\n", report.backend, report.server);
+    print(&format!("{} ({})\n", report.backend, report.server));
     let soak = options
         .duration
         .map_or(Length::Checkouts(10_000_000), Length::Time);
     report.scenarios = scenarios::run(&subject, log).await;
-    println!();
+    print("");
     report.criteria = criteria::run(&subject, log, soak, !options.skip_coverage).await;
     let (passed, all) = report.passed();
-    println!("\n{passed} of {all} passed");
+    print(&format!("\n{passed} of {all} passed"));
     if let Some(file) = &options.json {
         file::write("--json", file, serde_json::to_vec_pretty(&report)?)?;
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use pool_benches::machine::{Machine, version};
+use pool_pages::lines::print;
 use serde::Serialize;
 
 use crate::Failure;
@@ -55,7 +56,7 @@ impl Topic {
             passed,
             method: format!("{}{remark}", self.method),
         };
-        println!("{}", check.line());
+        print(&check.line());
         check
     }
 }
