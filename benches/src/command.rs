@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use pool_pages::file;
 use pool_pages::lines::{print, say};
+use pool_servers::Scratch;
 use serde_json::Value;
 
 use crate::backend::Workload;
@@ -34,6 +35,9 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Runs the command.
 pub fn run(options: &Options) -> ExitCode {
+    if options.with_parent {
+        end_with_parent();
+    }
     match try_run(options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
@@ -42,6 +46,12 @@ pub fn run(options: &Options) -> ExitCode {
             ExitCode::from(IMPOSSIBLE)
         }
     }
+}
+
+/// Who stops a run of all scenarios stops the one that is under way.
+fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
 }
 
 /// Whether all is well.
@@ -110,7 +120,7 @@ fn in_a_process_of_its_own(
     scenario: Scenario,
     options: &Options,
 ) -> Result<(Value, bool), Failure> {
-    let directory = tempfile::tempdir()?;
+    let directory = Scratch::new("pool-load-")?;
     let json = directory.path().join("report.json");
     let mut command = Command::new(std::env::current_exe()?);
     let status = command.args(options.alone(scenario, &json)).status()?;

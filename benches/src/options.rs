@@ -69,6 +69,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
 
+    /// End when the process does that started this one
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
+
     /// How much worse a figure may be than in the baseline, in percent
     #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percent)]
     pub tolerance: f64,
@@ -104,7 +108,8 @@ impl Options {
             .filter_map(|(name, value)| Some((name, value?)));
         let given = given.flat_map(|(name, value)| [OsString::from(name), value]);
         let chaos = self.chaos.then(|| OsString::from("--chaos"));
-        std::iter::once(OsString::from(scenario.to_string()))
+        [scenario.to_string().into(), "--with-parent".into()]
+            .into_iter()
             .chain(chaos)
             .chain(given)
             .collect()
@@ -273,6 +278,7 @@ mod tests {
             .map(|argument| argument.to_str().unwrap())
             .collect();
         options.scenario = Choice::Sustained;
+        options.with_parent = true;
         options.json = Some(PathBuf::from("one.json"));
         assert_eq!(
             format!("{:?}", parse(&arguments).unwrap()),

@@ -1,8 +1,9 @@
 //! The command as a user runs it: what it writes, and its exit status.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use pool_servers::eventually;
 use serde_json::Value;
 
 fn load(arguments: &[&str]) -> Output {
@@ -236,4 +237,27 @@ fn a_run_that_cannot_begin_says_why() {
             "{output:?}"
         );
     }
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_no_file_and_no_process() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let left = || std::fs::read_dir(directory.path()).expect("a folder");
+    let mut run = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(["all", "--connections", "2", "--duration", "1h"])
+        .env("TMPDIR", directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    eventually("a scenario has its database", || {
+        left()
+            .flatten()
+            .any(|made| made.path().join("load.db").exists())
+    });
+
+    run.kill().expect("it runs");
+    run.wait().expect("it has ended");
+
+    eventually("nothing is left", || left().next().is_none());
 }

@@ -1,19 +1,15 @@
-//! The folder of one server, and the watchdog that removes both when the test cannot.
-//!
-//! Invariant: from the moment the folder exists until it is gone, a shell waits to remove it. It
-//! reads from a pipe whose other end only this process holds, until this value is dropped or the
-//! process is gone. It is out of the test's process group, as the server is, so that a signal to the
-//! group (a terminal's interrupt, a test runner's timeout) leaves it to do its work.
+//! The folder of one server: a [`Scratch`] that belongs to the server's account, and the programs that
+//! run in it.
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::account::Account;
 use crate::error::ServerError;
+use crate::scratch::Scratch;
 
 /// The longest name of a file below the folder that a socket is made at.
 const SOCKET_NAME: usize = 24;
@@ -41,9 +37,8 @@ fn room(folder: &str) -> u64 {
 /// A folder that goes when this value or the process goes.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    path: PathBuf,
+    scratch: Scratch,
     account: Account,
-    watchdog: Child,
 }
 
 impl Folder {
@@ -60,37 +55,9 @@ impl Folder {
             .ok_or_else(|| ServerError::NoFolder {
                 tried: candidates.clone(),
             })?;
-        let path = tempfile::Builder::new()
-            .prefix("pool-")
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(above)
-            .map_err(ServerError::system(format!(
-                "cannot make a folder in {}",
-                above.display()
-            )))?
-            .keep();
-        let watchdog = Command::new("sh")
-            .args(["-c", include_str!("watchdog.sh"), "watchdog"])
-            .arg(&path)
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let watchdog = match watchdog {
-            Ok(watchdog) => watchdog,
-            Err(source) => {
-                let _ = fs::remove_dir(&path);
-                return Err(ServerError::system(
-                    "cannot start the shell of the watchdog",
-                )(source));
-            }
-        };
         let folder = Self {
-            path,
+            scratch: Scratch::within(above, "pool-")?,
             account,
-            watchdog,
         };
         folder.give()?;
         Ok(folder)
@@ -98,17 +65,17 @@ impl Folder {
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.scratch.path()
     }
 
     /// Hands what was written into it to its account.
     pub(crate) fn give(&self) -> Result<(), ServerError> {
         let what = format!(
             "cannot hand {} to the account of the server",
-            self.path.display()
+            self.path().display()
         );
         self.account
-            .give(&self.path)
+            .give(self.path())
             .map_err(ServerError::system(what))
     }
 
@@ -131,13 +98,13 @@ impl Folder {
             ])
             .arg("sh")
             .arg(files.to_string())
-            .arg(&self.path)
+            .arg(self.path())
             .arg(program)
             .current_dir("/")
             .process_group(0)
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
-            .env("HOME", &self.path)
+            .env("HOME", self.path())
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(log)
@@ -189,13 +156,6 @@ impl Folder {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.path.join("log")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(self.watchdog.stdin.take());
-        let _ = self.watchdog.wait();
+        self.path().join("log")
     }
 }

@@ -17,6 +17,7 @@
 //!   [`Server`] is what runs: its addresses, its end, its hanging, its memory.
 //! - [`Session`] is a connection without a driver, for what a test has to ask on the side.
 //! - [`FaultProxy`] stands between a pool and its server and delays, cuts, swallows or refuses.
+//! - [`Scratch`] is a folder for files that go with the process.
 //! - [`eventually`] waits for what happens by itself.
 //! - [`Certificates`] come with a server started with TLS.
 //!
@@ -62,6 +63,7 @@ mod processes;
 mod programs;
 mod proxy;
 mod running;
+mod scratch;
 mod server;
 mod session;
 mod template;
@@ -74,6 +76,7 @@ pub use mysql::MySql;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use proxy::{Connect, FaultProxy};
+pub use scratch::Scratch;
 pub use server::Server;
 pub use session::{Row, Session, SessionError};
 pub use waiting::eventually;

@@ -8,9 +8,9 @@
 
 use std::path::{Path, PathBuf};
 
+use pool_servers::{Scratch, ServerError};
 use pool_sqlite::{JournalMode, SqliteConfig, SqliteConnection, SqliteManager};
 use rusqlite::Connection;
-use tempfile::TempDir;
 
 use super::{QueryError, Workload};
 use crate::footprint;
@@ -25,7 +25,7 @@ pub struct Sqlite {
     file: PathBuf,
     write_ahead_log: bool,
     /// Removes the throw-away file when the run is over.
-    _directory: Option<TempDir>,
+    _directory: Option<Scratch>,
 }
 
 /// The database file cannot be used.
@@ -33,8 +33,8 @@ pub struct Sqlite {
 #[non_exhaustive]
 pub enum PrepareError {
     /// No place for a throw-away file.
-    #[error("no directory for the database file (is TMPDIR writable?): {0}")]
-    Directory(#[from] std::io::Error),
+    #[error("{0}: is TMPDIR writable?")]
+    Directory(#[from] ServerError),
     /// SQLite refused.
     #[error("{}: {error}", file.display())]
     Database {
@@ -54,7 +54,7 @@ impl Sqlite {
     pub fn prepare(url: Option<&str>) -> Result<Self, PrepareError> {
         let directory = match url {
             Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("pool-load-").tempdir()?),
+            None => Some(Scratch::new("pool-load-")?),
         };
         let in_directory = directory
             .as_ref()

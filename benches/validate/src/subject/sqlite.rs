@@ -7,22 +7,20 @@ use std::time::Duration;
 
 use pool_benches::footprint;
 use pool_benches::options::Backend;
+use pool_servers::Scratch;
 use pool_sqlite::{SqliteConfig, SqliteConnection, SqliteManager};
-use tempfile::TempDir;
 
 use super::{Subject, hold_and_work};
 use crate::Failure;
 
 pub(crate) struct Sqlite {
     /// Removed at the end.
-    directory: TempDir,
+    directory: Scratch,
 }
 
 impl Sqlite {
     pub(crate) fn prepare() -> Result<Self, Failure> {
-        let directory = tempfile::Builder::new()
-            .prefix("pool-validate-")
-            .tempdir()?;
+        let directory = Scratch::new("pool-validate-")?;
         let this = Self { directory };
         fs::create_dir(this.folder())?;
         Ok(this)
