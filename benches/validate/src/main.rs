@@ -42,7 +42,7 @@ const MS: Duration = Duration::from_millis(1);
 
 /// Runs the ten scenarios and all criteria on a real database.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "cargo validate --", version)]
 struct Options {
     /// What to run on; PostgreSQL and MariaDB are started for it and removed afterwards
     #[arg(long, default_value = "sqlite")]
@@ -54,7 +54,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// How long the soak of SC-006 goes on, such as 24h, in place of 10 million checkouts
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_parser = pool_benches::period::parse)]
     duration: Option<Duration>,
     /// Leave out B-9, which builds and runs all tests of pool-core
     #[arg(long)]
@@ -66,10 +66,6 @@ enum Backend {
     Sqlite,
     Postgres,
     Mysql,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    pool_benches::period::parse(text)
 }
 
 #[tokio::main]
