@@ -69,7 +69,8 @@ fn try_run(options: &Options) -> Result<bool, Failure> {
         file::expect_folder(HTML, file)?;
     }
     // Read before the run, which may take a while and may overwrite it.
-    let baseline = options.baseline.as_deref().map(read).transpose()?;
+    let baseline = options.baseline.as_deref().map(read).transpose();
+    let baseline = baseline.map_err(|error| format!("--baseline {error}"))?;
     if let Some(baseline) = &baseline {
         for Plan {
             scenario, backend, ..

@@ -25,23 +25,23 @@ pub struct Options {
     pub backend: Backend,
 
     /// Connections that are open and held at the same time [basic 1000, sustained 10, extreme 10000]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = count, allow_hyphen_values = true)]
     pub connections: Option<usize>,
 
     /// The pool's `max_size` [as many as connections]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = count, allow_hyphen_values = true)]
     pub max_size: Option<usize>,
 
     /// Tasks that work [basic 50, sustained 50, with --chaos 1000, extreme 4 for each connection]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = tasks, allow_hyphen_values = true)]
     pub workers: Option<usize>,
 
     /// How long they work [sustained 30s, extreme 20s]
-    #[arg(long, value_name = "TIME", value_parser = period::parse)]
+    #[arg(long, value_name = "TIME", value_parser = period::parse, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
     /// How long a task keeps its connection after the answer
-    #[arg(long, value_name = "TIME", value_parser = period::parse, default_value = "0ms")]
+    #[arg(long, value_name = "TIME", value_parser = period::parse, default_value = "0ms", allow_hyphen_values = true)]
     pub hold: Duration,
 
     /// A database of your own (SQLite: a file; gets a table `pool_load`) [a throw-away one]
@@ -74,7 +74,7 @@ pub struct Options {
     pub with_parent: bool,
 
     /// How much worse a figure may be than in the baseline, in percent
-    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percent, allow_hyphen_values = true)]
     pub tolerance: f64,
 }
 
@@ -194,6 +194,17 @@ fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A task takes a few hundred bytes of memory: so many fit, and more are a slip of the keyboard.
+const MOST_TASKS: usize = 10_000_000;
+
+fn tasks(text: &str) -> Result<usize, String> {
+    let tasks = count(text)?;
+    if tasks > MOST_TASKS {
+        return Err(format!("must be at most {MOST_TASKS}"));
+    }
+    Ok(tasks)
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(percent) if percent.is_finite() && percent >= 0.0 => Ok(percent),
@@ -290,7 +301,7 @@ mod tests {
     fn impossible_values_are_refused() {
         for arguments in [
             ["--connections", "0"],
-            ["--workers", "-1"],
+            ["--workers", "10000001"],
             ["--duration", "soon"],
             ["--tolerance", "-5"],
             ["--backend", "oracle"],
@@ -298,6 +309,21 @@ mod tests {
             assert!(parse(&arguments).is_err(), "{arguments:?} was accepted");
         }
         assert!(parse(&["gigantic"]).is_err());
+    }
+
+    #[test]
+    fn a_negative_value_is_told_the_rule() {
+        for (option, rule) in [
+            ("--connections", "whole number"),
+            ("--max-size", "whole number"),
+            ("--workers", "whole number"),
+            ("--duration", "length of time"),
+            ("--hold", "length of time"),
+            ("--tolerance", "0 or more"),
+        ] {
+            let told = parse(&[option, "-5"]).unwrap_err().to_string();
+            assert!(told.contains(rule) && told.contains("'-5'"), "{told}");
+        }
     }
 
     #[test]

@@ -220,7 +220,10 @@ fn a_run_that_cannot_begin_says_why() {
             &["basic", "--url", "/nowhere/at/all.db"],
             "/nowhere/at/all.db",
         ),
-        (&["basic", "--baseline", "/nowhere.json"], "/nowhere.json"),
+        (
+            &["basic", "--baseline", "/nowhere.json"],
+            "--baseline /nowhere.json",
+        ),
         (
             &["basic", "--html", "/nowhere/p.html"],
             "--html /nowhere/p.html: there is no folder /nowhere",

@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pool_core::url::scheme;
 use pool_servers::{Scratch, ServerError};
 use pool_sqlite::{JournalMode, SqliteConfig, SqliteConnection, SqliteManager};
 use rusqlite::Connection;
@@ -35,6 +36,12 @@ pub enum PrepareError {
     /// No place for a throw-away file.
     #[error("{0}: is TMPDIR writable?")]
     Directory(#[from] ServerError),
+    /// It is no file. Not shown: it may have a password.
+    #[error(
+        "--url must name a SQLite file, such as app.db or sqlite:app.db, without parameters; for a server say \
+         --backend"
+    )]
+    NoFile,
     /// SQLite refused.
     #[error("{}: {error}", file.display())]
     Database {
@@ -52,14 +59,14 @@ impl Sqlite {
     ///
     /// When the file cannot be written.
     pub fn prepare(url: Option<&str>) -> Result<Self, PrepareError> {
-        let directory = match url {
-            Some(_) => None,
-            None => Some(Scratch::new("pool-load-")?),
+        let (directory, file) = match url {
+            Some(url) => (None, path_of(url).ok_or(PrepareError::NoFile)?),
+            None => {
+                let directory = Scratch::new("pool-load-")?;
+                let file = directory.path().join("load.db");
+                (Some(directory), file)
+            }
         };
-        let in_directory = directory
-            .as_ref()
-            .map(|directory| directory.path().join("load.db"));
-        let file = in_directory.unwrap_or_else(|| PathBuf::from(path_of(url.unwrap_or_default())));
         match fill(&file) {
             Ok(journal) => {
                 let write_ahead_log = journal.eq_ignore_ascii_case("wal");
@@ -117,9 +124,15 @@ impl Workload for Sqlite {
 }
 
 /// `sqlite:file`, `sqlite://file` or just the file.
-fn path_of(url: &str) -> &str {
-    let path = url.strip_prefix("sqlite:").unwrap_or(url);
-    path.strip_prefix("//").unwrap_or(path)
+fn path_of(url: &str) -> Option<PathBuf> {
+    let path = match scheme(url) {
+        None => url,
+        Some("sqlite") => url.strip_prefix("sqlite:")?,
+        Some(_) => return None,
+    };
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let is_file = !matches!(path, "" | ":memory:") && !path.contains(['?', '%']);
+    is_file.then(|| PathBuf::from(path))
 }
 
 fn look_up(connection: &Connection, key: i64) -> rusqlite::Result<String> {
@@ -186,7 +199,23 @@ mod tests {
     #[test]
     fn a_url_is_a_path_with_or_without_its_scheme() {
         for url in ["sqlite:///a/b.db", "sqlite:/a/b.db", "/a/b.db"] {
-            assert_eq!(path_of(url), "/a/b.db");
+            assert_eq!(path_of(url), Some(PathBuf::from("/a/b.db")));
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_shows_no_password() {
+        for url in [
+            "postgres://u:secret@h/db",
+            ":memory:",
+            "sqlite::memory:",
+            "",
+            "sqlite:a.db?mode=ro",
+            "sqlite:a%20b.db",
+        ] {
+            let message = Sqlite::prepare(Some(url)).unwrap_err().to_string();
+            assert!(message.starts_with("--url must"), "{url}: {message}");
+            assert!(!message.contains("secret"));
         }
     }
 }
