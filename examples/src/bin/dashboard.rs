@@ -4,6 +4,7 @@
 //! cargo dashboard
 //! cargo dashboard -- --listen 127.0.0.1:9187 --duration 60s
 //! cargo dashboard -- --backend postgres --url postgres://app@localhost/app
+//! cargo dashboard -- --backend mysql --url mysql://app@localhost/app
 //! ```
 //!
 //! Look at the pool `reports`: from time to time somebody keeps a connection for too long.
@@ -12,31 +13,36 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
 use clap::{Parser, ValueEnum};
 use pool_core::export::dashboard::Dashboard;
-use pool_core::{Manager, Pool, Pools};
+use pool_core::{Manager, Pool, Pools, duration};
+use pool_mysql::MySqlManager;
 use pool_postgres::PgManager;
+use pool_servers::Scratch;
 use pool_sqlite::{SqliteConfig, SqliteManager};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 /// Shows the live page on pools under load.
 #[derive(Parser)]
+#[command(name = "cargo dashboard --", version)]
 struct Options {
-    /// Where to serve the page.
+    /// Where to serve the page
     #[arg(long, default_value = "127.0.0.1:9187")]
     listen: SocketAddr,
-    /// What the pools connect to.
+    /// What the pools connect to
     #[arg(long, value_enum, default_value = "sqlite")]
     backend: Backend,
-    /// The server, for PostgreSQL.
-    #[arg(long, required_if_eq("backend", "postgres"))]
+    /// The server, for PostgreSQL and MySQL
+    #[arg(long, required_if_eq_any([("backend", "postgres"), ("backend", "mysql")]))]
     url: Option<String>,
-    /// For how many seconds, such as 60s; without it, until it is interrupted.
-    #[arg(long, value_parser = seconds)]
+    /// For how long, such as 60s or 5m [until it is interrupted]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     duration: Option<Duration>,
 }
 
@@ -44,37 +50,54 @@ struct Options {
 enum Backend {
     Sqlite,
     Postgres,
+    Mysql,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text.strip_suffix('s').unwrap_or(text).parse();
-    number
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "a number of seconds is needed, such as 60s".to_owned())
+fn time(text: &str) -> Result<Duration, &'static str> {
+    duration::parse(text).ok_or("must be a length of time such as 60s, 5m or 1h")
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse();
-    let files = tempfile::tempdir()?;
-    let pools = Pools::new();
-    let file = SqliteConfig::file(files.path().join("dashboard.db"));
-    match options.backend {
-        Backend::Sqlite => put_under_load(&pools, || Ok(SqliteManager::new(file.clone()))).await?,
-        Backend::Postgres => {
-            let url = options.url.ok_or("--url is needed")?;
-            put_under_load(&pools, || Ok(PgManager::from_url(&url)?)).await?;
+async fn main() -> ExitCode {
+    match serve(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
         }
     }
+}
 
-    let listener = TcpListener::bind(options.listen).await?;
+async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+    let cannot_listen = |error| format!("--listen {}: {error}", options.listen);
+    let listener = TcpListener::bind(options.listen).await;
+    let listener = listener.map_err(cannot_listen)?;
+    // Removed when the program ends, however it ends.
+    let files = Scratch::new("pool-dashboard-")?;
+    let pools = Pools::new();
+    let file = SqliteConfig::file(files.path().join("dashboard.db"));
+    match (options.backend, options.url) {
+        (Backend::Sqlite, None) => {
+            put_under_load(&pools, || Ok(SqliteManager::new(file.clone()))).await?;
+        }
+        (Backend::Postgres, Some(url)) => {
+            put_under_load(&pools, || Ok(PgManager::from_url(&url)?)).await?;
+        }
+        (Backend::Mysql, Some(url)) => {
+            put_under_load(&pools, || Ok(MySqlManager::from_url(&url)?)).await?;
+        }
+        _ => return Err("--url is for --backend postgres and mysql, which need it".into()),
+    }
+
     println!("http://{}/", listener.local_addr()?);
     let app = Router::new().merge(Dashboard::new(&pools).router());
+    let mut terminate = signal(SignalKind::terminate())?;
     let end = async move {
-        match options.duration {
-            Some(duration) => sleep(duration).await,
-            None => drop(tokio::signal::ctrl_c().await),
+        let over = sleep(options.duration.unwrap_or(Duration::MAX));
+        tokio::select! {
+            () = over => {}
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
         }
         pools.close_timeout(Duration::from_secs(1)).await;
     };
