@@ -59,13 +59,12 @@ impl Sqlite {
     ///
     /// When the file cannot be written.
     pub fn prepare(url: Option<&str>) -> Result<Self, PrepareError> {
-        let (directory, file) = match url {
-            Some(url) => (None, path_of(url).ok_or(PrepareError::NoFile)?),
-            None => {
-                let directory = Scratch::new("pool-load-")?;
-                let file = directory.path().join("load.db");
-                (Some(directory), file)
-            }
+        let (directory, file) = if let Some(url) = url {
+            (None, path_of(url).ok_or(PrepareError::NoFile)?)
+        } else {
+            let directory = Scratch::new("pool-load-")?;
+            let file = directory.path().join("load.db");
+            (Some(directory), file)
         };
         match fill(&file) {
             Ok(journal) => {
