@@ -68,3 +68,38 @@ impl Traces {
         self.state().kept.remove(&record.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Record, Traces};
+
+    fn has_backtrace(traces: &Traces, record: &Record) -> bool {
+        let trace = traces.of(record);
+        trace.is_some_and(|trace| trace.backtrace.is_some())
+    }
+
+    #[test]
+    fn of_a_share_of_the_uses_the_backtrace_is_kept() {
+        let traces = Traces::new();
+        let kept = |share| {
+            let records = (0..64).map(|id| Record::new(id, 0, 0));
+            let chosen = records.filter(|record| {
+                traces.keep(record, share);
+                has_backtrace(&traces, record)
+            });
+            chosen.count()
+        };
+        assert_eq!(kept(0.0), 0);
+        assert!((1..64).contains(&kept(0.5)), "each by chance");
+        assert_eq!(kept(1.0), 64);
+    }
+
+    #[test]
+    fn of_a_connection_that_is_gone_nothing_is_kept() {
+        let (traces, record) = (Traces::new(), Record::new(1, 0, 0));
+        traces.keep(&record, 1.0);
+        assert!(has_backtrace(&traces, &record));
+        traces.forget(&record);
+        assert!(traces.of(&record).is_none());
+    }
+}

@@ -39,6 +39,18 @@ fn a_guard_may_be_dropped_on_another_thread_and_outside_a_runtime() {
 }
 
 #[test]
+fn what_comes_back_outside_a_runtime_is_recycled_on_the_pools() {
+    let mock = MockManager::new();
+    let runtime = runtime();
+    let pool = runtime.block_on(open(&mock, 1, 1));
+    let guard = runtime.block_on(pool.get()).unwrap();
+    guard.make_dirty();
+    std::thread::spawn(move || drop(guard)).join().unwrap();
+    runtime.block_on(settle());
+    assert_eq!((mock.count(Step::Recycle), pool.stats().idle), (1, 1));
+}
+
+#[test]
 fn a_guard_may_outlive_its_runtime_and_its_pool() {
     let mock = MockManager::new();
     let first = runtime();

@@ -1,8 +1,9 @@
+use pool_core::Shedding;
 use pool_core::testing::{Act, MockManager, Step};
 use tokio::time::sleep;
 
 use crate::lines::Lines;
-use crate::{SECOND, builder, open};
+use crate::{SECOND, builder, getter, open};
 
 #[tokio::test(start_paused = true)]
 async fn each_change_of_state_is_an_event_with_the_pools_name() {
@@ -55,6 +56,24 @@ async fn a_connect_that_failed_tells_when_the_next_is_tried() {
     let (all, soon) = retries_of(30 * SECOND).await;
     assert!(all >= 100 && soon == all, "{soon} of {all} at most 250 ms");
     waiting.await.unwrap().unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overload_is_told_once_when_it_begins_and_once_when_it_ends() {
+    let lines = Lines::default();
+    let _listening = tracing::subscriber::set_default(lines.clone());
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 1).shedding(Shedding::Observe);
+    let pool = pool.build().unwrap();
+    let told = || ["=overloaded: for", "no longer overloaded"].map(|text| lines.count_of(text));
+    let held = pool.get().await.unwrap();
+    let waiting = getter(&pool);
+    sleep(10 * SECOND).await;
+    let while_it_lasts = told();
+    drop(held);
+    waiting.await.unwrap().unwrap();
+    sleep(10 * SECOND).await;
+    assert_eq!((while_it_lasts, told()), ([1, 0], [1, 1]));
 }
 
 #[tokio::test(start_paused = true)]
