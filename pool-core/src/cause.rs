@@ -188,6 +188,39 @@ mod tests {
     }
 
     #[test]
+    fn each_cause_has_its_own_words_and_advice_where_there_is_something_to_do() {
+        let all = [
+            (Cause::Refused, true),
+            (Cause::Unreachable, true),
+            (Cause::Dns, true),
+            (Cause::TimedOut, true),
+            (Cause::Lost, false),
+            (Cause::Tls, true),
+            (Cause::Authentication, true),
+            (Cause::Password, false),
+            (Cause::HostBlocked, true),
+            (Cause::DatabaseMissing, true),
+            (Cause::TooManyConnections, true),
+            (Cause::ShuttingDown, false),
+            (Cause::ReadOnly, true),
+            (Cause::ReadOnlyTransaction, false),
+            (Cause::StatementTimeout, true),
+            (Cause::Interrupted, false),
+            (Cause::LockConflict, true),
+            (Cause::OutOfDescriptors, true),
+            (Cause::Dirty, false),
+            (Cause::Setting, false),
+            (Cause::Other, false),
+        ];
+        let mut words = std::collections::HashSet::new();
+        for (cause, can_be_mended) in all {
+            assert!(words.insert(cause.what()), "{cause:?}");
+            assert_eq!(cause.advice().is_some(), can_be_mended, "{cause:?}");
+            assert!(cause.advice().is_none_or(|advice| words.insert(advice)));
+        }
+    }
+
+    #[test]
     fn what_is_permanent_is_not_tried_again_and_what_may_pass_is() {
         for (cause, transient, severity) in [
             (Cause::Authentication, false, Severity::Permanent),

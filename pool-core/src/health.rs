@@ -219,6 +219,7 @@ mod tests {
             ..signs()
         };
         let health = judge(failing);
+        assert!(health.is_ready());
         assert_eq!(health.to_string(), "degraded: connects fail: refused");
     }
 

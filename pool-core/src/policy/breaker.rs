@@ -319,8 +319,8 @@ mod tests {
     fn it_opens_when_half_of_the_attempts_of_the_window_fail() {
         let mut breaker = breaker();
         for _ in 0..5 {
-            breaker.on_success(0);
-            fail(&mut breaker, 1, 0);
+            breaker.on_success(100 * SECOND);
+            fail(&mut breaker, 1, 100 * SECOND);
         }
         assert_eq!(breaker.state(), BreakerState::Open);
     }

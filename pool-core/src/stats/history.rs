@@ -169,6 +169,45 @@ mod tests {
     }
 
     #[test]
+    fn a_window_counts_what_came_within_it() {
+        let counted = |second, times: u64| Sample {
+            at: second * SECOND,
+            acquired: 10 * times,
+            released: 20 * times,
+            timed_out: 30 * times,
+            turned_away: 40 * times,
+            connects: 50 * times,
+            connect_failures: 60 * times,
+            closed: 70 * times,
+            ..Sample::default()
+        };
+        let mut history = History::default();
+        history.windows(counted(0, 1));
+        let window = history.windows(counted(1, 3)).last_1s;
+        let served = [window.acquired, window.released];
+        let failed = [window.timed_out, window.turned_away];
+        let connections = [window.connects, window.connect_failures, window.closed];
+        assert_eq!(
+            (served, failed, connections),
+            ([20, 40], [60, 80], [100, 120, 140])
+        );
+    }
+
+    #[test]
+    fn samples_are_kept_no_closer_than_a_second_however_often_somebody_asks() {
+        let mut history = History::default();
+        for tenth in (0..=30).chain([45]) {
+            history.windows(Sample {
+                at: tenth * SECOND / 10,
+                ..Sample::default()
+            });
+        }
+        let kept: Vec<_> = history.samples.iter().map(|sample| sample.at).collect();
+        let tenths = [0, 10, 20, 30, 45].map(|tenth| tenth * SECOND / 10);
+        assert_eq!(kept, tenths);
+    }
+
+    #[test]
     fn nothing_is_kept_for_whoever_asks_no_more() {
         let mut history = History::default();
         history.windows(at(0, 0, &Histogram::new()));

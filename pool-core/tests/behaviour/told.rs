@@ -16,6 +16,7 @@ async fn statistics_say_what_happened() {
         .build()
         .unwrap();
     let one = pool.get().await.unwrap();
+    assert!((pool.stats().utilisation() - 0.5).abs() < f64::EPSILON);
     let two = pool.get().await.unwrap();
     assert!(pool.get().await.is_err());
     let stats = pool.stats();
@@ -192,6 +193,16 @@ async fn the_peak_knows_of_a_checkout_at_which_nobody_looked() {
     let pool = open(&mock, 1, 1).await;
     drop(pool.get().await.unwrap());
     assert_eq!(pool.stats().peak_active, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_seconds_of_a_pool_at_rest_are_told() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 1, 1).await;
+    sleep(40 * SECOND).await;
+    pool.windows();
+    sleep(5 * SECOND).await;
+    assert_eq!(pool.windows().last_1s.over, SECOND);
 }
 
 /// In real time: under a paused clock the pool's own never runs.

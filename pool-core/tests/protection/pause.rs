@@ -32,6 +32,7 @@ async fn checkouts_wait_out_a_pause_and_are_served_in_their_order_after_it() {
     assert_eq!(pool.stats().waiting, 2);
     assert_eq!(pool.stats().idle, 1, "what is kept is idle");
     pool.resume();
+    assert!(!pool.is_paused());
     one.await.unwrap().unwrap();
     two.await.unwrap().unwrap();
     assert_eq!(mock.count(Step::Connect), 1);
@@ -193,6 +194,7 @@ async fn a_timeout_during_a_pause_says_that_there_is_one() {
     let error = pool.get_timeout(SECOND).await.unwrap_err();
     let told = error.to_string();
     assert!(told.contains("paused"), "{told}");
+    assert!(!told.contains("breaker"), "{told}");
     let Error::Timeout { stage, .. } = error else {
         panic!("{told}")
     };
