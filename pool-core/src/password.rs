@@ -49,3 +49,27 @@ impl fmt::Debug for PasswordProvider {
         f.write_str("PasswordProvider")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::PasswordProvider;
+
+    #[tokio::test]
+    async fn each_time_the_password_of_now_is_given_or_why_there_is_none() {
+        let asked = AtomicU32::new(0);
+        let provider = PasswordProvider::new(move || {
+            let time = asked.fetch_add(1, Relaxed);
+            async move {
+                match time {
+                    0 | 1 => Ok(format!("secret {time}")),
+                    _ => Err("no more"),
+                }
+            }
+        });
+        assert_eq!(provider.ask().await.unwrap(), "secret 0");
+        assert_eq!(provider.ask().await.unwrap(), "secret 1");
+        assert_eq!(provider.ask().await.unwrap_err().to_string(), "no more");
+    }
+}

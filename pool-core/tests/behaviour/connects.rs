@@ -193,12 +193,13 @@ async fn connect_opens_and_validates_the_minimum_or_says_why_not() {
         (7, 7, 7)
     );
     assert_eq!(pool.stats().min_size, 7);
+    assert_eq!(pool.config().max_connecting, 2);
 
     for (step, act, text) in [
         (Step::Connect, Act::Fail, "cannot connect"),
         (Step::Validate, Act::Fail, "validation"),
         (Step::Connect, Act::Hang, "no answer within 10"),
-        (Step::Validate, Act::Panic, "panicked"),
+        (Step::Validate, Act::Panic, "panicked while validating"),
     ] {
         let mock = MockManager::new();
         mock.next(step, [Act::Succeed, act]);

@@ -1,5 +1,7 @@
-use pool_core::testing::{MockConnection, MockError, MockManager};
+use pool_core::testing::{MockConnection, MockError, MockManager, Step};
 use pool_core::{BoxManager, Pool};
+
+use crate::{SECOND, settle};
 
 type AnyMock = Pool<BoxManager<MockConnection, MockError>>;
 
@@ -17,6 +19,21 @@ async fn a_manager_chosen_at_run_time_makes_a_pool_of_one_type() {
     assert_eq!(pool.get().await.unwrap().id(), 1);
     pool.close().await;
     assert_eq!(mock.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_chosen_at_run_time_is_asked_for_all_that_it_can_do() {
+    let mock = MockManager::new();
+    let builder = Pool::builder(BoxManager::new(mock.clone())).min_size(2);
+    let pool: AnyMock = builder.connect().await.unwrap();
+    let (one, two) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    one.make_dirty();
+    drop(one);
+    settle().await;
+    assert_eq!(pool.close_timeout(SECOND).await.interrupted, 1);
+    drop(two);
+    let counts = [Step::Validate, Step::Recycle, Step::Close].map(|step| mock.count(step));
+    assert_eq!(counts, [2, 1, 2]);
 }
 
 fn is_sent<T: Send>(_: &T) {}

@@ -34,6 +34,7 @@ impl Manager for Stillborn {
 async fn a_connection_that_is_broken_from_the_start_is_a_connect_that_failed() {
     let pool = Pool::builder(Stillborn::default()).min_size(0);
     let pool = pool.build().unwrap();
+    assert_eq!(pool.name(), "pool", "nobody gives it another");
     let error = pool.get().await.unwrap_err();
     assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
     assert!(error.to_string().contains("broken"), "{error}");

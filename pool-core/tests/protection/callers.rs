@@ -14,6 +14,7 @@ async fn waiters_are_told_the_cause_when_it_opens_and_newcomers_at_once() {
     let began = Instant::now();
     let error = pool.get().await.unwrap_err();
     assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
+    assert!(error.is_transient() && !error.is_timeout());
     assert!(
         error.to_string().contains("told to fail to Connect"),
         "{error}"

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{HealthStatus, Pool, Pools};
+use pool_core::{BreakerState, HealthStatus, Pool, Pools, WhilePaused};
 
 use crate::{SECOND, refusing};
 
@@ -20,6 +20,46 @@ async fn pools_are_found_by_name_and_judged_and_closed_together() {
     let reports = pools.close().await;
     assert!(reports.len() == 2 && reports.values().all(pool_core::CloseReport::is_complete));
     assert_eq!(mock.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_found_by_its_name_is_looked_after_whatever_its_manager() {
+    let pools = Pools::new();
+    let builder = Pool::builder(MockManager::new()).name("orders at home");
+    let orders = builder.min_size(1).max_size(1).build().unwrap();
+    pools.insert("orders", orders.clone());
+    let pool = pools.get("orders").unwrap();
+    assert_eq!(pool.name(), "orders at home");
+    pool.windows();
+    let held = orders.get().await.unwrap();
+    assert_eq!(pool.windows().last_60s.acquired, 1);
+    assert_eq!(pool.holders().len(), 1);
+
+    pool.retire_all();
+    drop(held);
+    assert_eq!(pool.stats().closed_by.generation, 1);
+    pool.resize(0, 7).unwrap();
+    assert_eq!(pool.stats().max_size, 7);
+    orders.breaker().trip();
+    pool.reset_breaker();
+    assert_eq!(pool.stats().breaker, BreakerState::Closed);
+    pool.pause(WhilePaused::Fail);
+    assert!(pool.is_paused() && orders.is_paused() && !pools.health().is_ready());
+    pool.resume();
+    assert!(!pool.is_paused() && !orders.is_paused() && pools.health().is_ready());
+
+    let removed = pools.remove("orders").unwrap();
+    assert!(pools.get("orders").is_none() && !removed.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_still_hold_when_the_time_of_all_pools_is_up_are_reported() {
+    let pools = Pools::new();
+    let orders = Pool::builder(MockManager::new()).build().unwrap();
+    pools.insert("orders", orders.clone());
+    let _held = orders.get().await.unwrap();
+    let reports = pools.close_timeout(SECOND).await;
+    assert_eq!(reports["orders"].still_held.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
