@@ -25,6 +25,15 @@ A URL's parameters are read by `PoolConfig::from_url_query`, which returns the U
 backends' own `from_url` refuse them. `DATABASE_URL` names no setting of a pool: the application
 hands it to its backend, such as `PgManager::from_url(&std::env::var(\"DATABASE_URL\")?)`.
 
+```rust
+use pool_postgres::pool_core::PoolConfig;
+use pool_postgres::{PgManager, Pool};
+
+let config = PoolConfig::from_env()?; // POOL_MAX_SIZE, POOL_ACQUIRE_TIMEOUT and so on
+let manager = PgManager::from_url(&std::env::var(\"DATABASE_URL\")?)?;
+let pool = Pool::builder(manager).config(config).build()?;
+```
+
 `PoolConfig::from_env_prefixed(\"APP_POOL\")` reads `APP_POOL_MAX_SIZE` instead of `POOL_MAX_SIZE`,
 and so on.
 
