@@ -49,41 +49,20 @@ impl<M: Manager> Inner<M> {
             .slot
             .record
             .enter(Phase::Busy, inner.dial.clock.exact());
-        let began = Instant::now();
         let conn = &mut entry.conn;
         let result = match care {
-            Care::Validate => {
-                let work = async { inner.manager.validate(conn).await };
-                bounded(inner.config.validate_timeout, work).await
-            }
-            Care::Recycle => {
-                let work = async { inner.manager.recycle(conn).await };
-                bounded(inner.config.recycle_timeout, work).await
-            }
+            Care::Validate => inner.validate(conn).await,
+            Care::Recycle => inner.recycle(conn).await,
         };
-        match care {
-            Care::Validate => {
-                let now = inner.dial.clock.exact().max(1);
-                inner.counters.validated_at.store(now, Relaxed);
-                inner.counters.validate.record(began.elapsed());
-            }
-            Care::Recycle => inner.counters.recycle.record(began.elapsed()),
-        }
         match result {
             Ok(()) => {
                 entry.slot.record.prove(inner.dial.clock.exact());
-                if care == Care::Validate {
-                    inner.trust.note_answer();
-                }
                 Ok(entry)
             }
             Err(failure) => {
-                let (reason, timeouts) = match care {
-                    Care::Validate => (
-                        CloseReason::ValidateFailed,
-                        &inner.counters.validate_timeouts,
-                    ),
-                    Care::Recycle => (CloseReason::RecycleFailed, &inner.counters.recycle_timeouts),
+                let reason = match care {
+                    Care::Validate => CloseReason::ValidateFailed,
+                    Care::Recycle => CloseReason::RecycleFailed,
                 };
                 tracing::warn!(
                     pool = %inner.name,
@@ -91,9 +70,6 @@ impl<M: Manager> Inner<M> {
                     error = %failure.told(),
                     "{reason}, the connection is closed"
                 );
-                if matches!(failure, Failure::TimedOut(_)) {
-                    count(timeouts);
-                }
                 if care == Care::Validate && !matches!(failure, Failure::Panicked) {
                     inner.distrust(entry.slot.record.generation);
                 }
@@ -101,6 +77,33 @@ impl<M: Manager> Inner<M> {
                 Err(failure)
             }
         }
+    }
+
+    /// Asks the manager whether a connection works, and notes what came of it.
+    pub(crate) async fn validate(&self, conn: &mut M::Connection) -> Result<(), Failure<M::Error>> {
+        let began = Instant::now();
+        let work = async { self.manager.validate(conn).await };
+        let result = bounded(self.config.validate_timeout, work).await;
+        let now = self.dial.clock.exact().max(1);
+        self.counters.validated_at.store(now, Relaxed);
+        self.counters.validate.record(began.elapsed());
+        match result {
+            Ok(()) => self.trust.note_answer(),
+            Err(Failure::TimedOut(_)) => count(&self.counters.validate_timeouts),
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn recycle(&self, conn: &mut M::Connection) -> Result<(), Failure<M::Error>> {
+        let began = Instant::now();
+        let work = async { self.manager.recycle(conn).await };
+        let result = bounded(self.config.recycle_timeout, work).await;
+        self.counters.recycle.record(began.elapsed());
+        if matches!(result, Err(Failure::TimedOut(_))) {
+            count(&self.counters.recycle_timeouts);
+        }
+        result
     }
 
     /// A connection of this generation was found dead: those of the same age are replaced rather

@@ -243,12 +243,8 @@ impl<M: Manager> Inner<M> {
         if self.config.validation == Validation::Never || !self.trust.is_lost() {
             return Ok(conn);
         }
-        let work = async { self.manager.validate(&mut conn).await };
-        match bounded(self.config.validate_timeout, work).await {
-            Ok(()) => {
-                self.trust.note_answer();
-                Ok(conn)
-            }
+        match self.validate(&mut conn).await {
+            Ok(()) => Ok(conn),
             Err(failure) => {
                 let _its_end = caught_now(|| drop(conn));
                 Err(Failure::Rejected(failure.told()))

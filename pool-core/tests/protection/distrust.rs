@@ -91,3 +91,19 @@ async fn who_wants_no_validation_gets_connections_though_pings_fail() {
     }
     assert_eq!(pool.stats().connect_failures, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_validation_that_takes_too_long_is_counted_also_that_of_a_new_connection() {
+    let mock = MockManager::new();
+    let pool = mute(&mock)
+        .validate_timeout(SECOND)
+        .connect()
+        .await
+        .unwrap();
+    mock.always(Step::Validate, Act::Hang);
+    let before = mock.count(Step::Validate);
+    drop(pool.get().await.unwrap());
+    pool.get().await.map(drop).unwrap_err();
+    let asked = mock.count(Step::Validate) - before;
+    assert_eq!(pool.stats().validate_timeouts, asked as u64);
+}
