@@ -106,7 +106,7 @@
 //! | warn | connection held for longer than `reclaim_threshold` | `connection`, `site`, `held_for` |
 //! | warn | circuit breaker opened | `state`, `error` |
 //! | info | circuit breaker changed (half-open for a probe, and back to open: debug) | `state` |
-//! | warn | a connection was found dead: those opened before are replaced | `generation` |
+//! | warn | a connection is of no use any more: those opened before are replaced | `generation` |
 //! | warn | the server takes no more connections | `error` |
 //! | info | paused | `meanwhile` |
 //! | info | resumed | |

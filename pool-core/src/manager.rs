@@ -117,6 +117,16 @@ pub trait Manager: Send + Sync + 'static {
         Severity::Transient
     }
 
+    /// Whether an error of [`recycle`](Self::recycle) is the server's, and so that of every
+    /// connection: it takes no writes any more, say, and another has become the primary.
+    ///
+    /// Those opened before are then replaced, as after a failed validation. The default is `false`:
+    /// the error costs the connection it happened on.
+    fn concerns_all(&self, error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
+
     /// The pool's name in messages and metrics unless the `name` setting gives one, such as
     /// `postgres://host:5432/db`. Never a password. The default is `pool`.
     fn name(&self) -> Cow<'_, str> {
@@ -210,6 +220,8 @@ pub trait DynManager: Send + Sync + 'static {
     fn dyn_interrupter(&self, conn: &Self::Connection) -> Option<Interrupter>;
     /// [`Manager::severity`].
     fn dyn_severity(&self, error: &Self::Error) -> Severity;
+    /// [`Manager::concerns_all`].
+    fn dyn_concerns_all(&self, error: &Self::Error) -> bool;
     /// [`Manager::name`].
     fn dyn_name(&self) -> Cow<'_, str>;
 }
@@ -239,6 +251,9 @@ impl<M: Manager> DynManager for M {
     }
     fn dyn_severity(&self, error: &M::Error) -> Severity {
         self.severity(error)
+    }
+    fn dyn_concerns_all(&self, error: &M::Error) -> bool {
+        self.concerns_all(error)
     }
     fn dyn_name(&self) -> Cow<'_, str> {
         self.name()
@@ -279,6 +294,9 @@ impl<C: Send + 'static, E: Error + Send + Sync + 'static> Manager for BoxManager
     }
     fn severity(&self, error: &E) -> Severity {
         self.0.dyn_severity(error)
+    }
+    fn concerns_all(&self, error: &E) -> bool {
+        self.0.dyn_concerns_all(error)
     }
     fn name(&self) -> Cow<'_, str> {
         self.0.dyn_name()

@@ -39,6 +39,10 @@ use crate::tls::{SslMode, Tls};
 /// | unanswered packets | the system's | `tcp_user_timeout=10` (seconds; Linux) |
 /// | [`session`](Self::session), [`password_provider`](Self::password_provider), [`on_notice`](Self::on_notice) | none | |
 ///
+/// With `target_session_attrs=read-write` a server that stops taking writes is left: whether it takes
+/// them is asked by each validation, and when a write was refused (25006); then all its connections are
+/// replaced. Whoever writes wants that.
+///
 /// What nobody knows is refused; where there are no unix sockets, a `host` that begins with `/`, too.
 #[derive(Clone)]
 #[must_use]

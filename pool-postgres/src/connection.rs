@@ -227,13 +227,25 @@ impl PgConnection {
         self.ask("").await.map(drop)
     }
 
-    /// Whether the server takes no writes in this session.
-    pub(crate) async fn is_read_only(&mut self) -> Result<bool, PgError> {
+    /// Fails unless the server takes no writes in this session, or takes them.
+    pub(crate) async fn must_be_read_only(&mut self, wanted: bool) -> Result<(), PgError> {
         let answer = self.ask("SHOW transaction_read_only").await?;
-        Ok(answer.iter().any(|message| match message {
+        let is_read_only = answer.iter().any(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
             _ => false,
-        }))
+        });
+        if is_read_only == wanted {
+            return Ok(());
+        }
+        Err(PgError::ReadOnly {
+            address: self.target.to_string(),
+        })
+    }
+
+    /// Whether a write was refused because the transaction was read-only: by its user's wish, or
+    /// because the server is not the primary any more.
+    pub(crate) fn has_refused_write(&self) -> bool {
+        self.session.has_refused_write()
     }
 
     /// One round trip, and no use of the session.

@@ -49,18 +49,24 @@ impl PgManager {
         startup: &tokio_postgres::Config,
     ) -> Result<PgConnection, PgError> {
         let mut conn = PgConnection::open(target, startup, &self.config).await?;
-        let wants_read_only = match startup.get_target_session_attrs() {
-            TargetSessionAttrs::ReadWrite => false,
-            TargetSessionAttrs::ReadOnly => true,
-            _ => return Ok(conn),
+        let wanted = match startup.get_target_session_attrs() {
+            TargetSessionAttrs::ReadWrite => conn.must_be_read_only(false).await,
+            TargetSessionAttrs::ReadOnly => conn.must_be_read_only(true).await,
+            _ => Ok(()),
         };
-        if conn.is_read_only().await? == wants_read_only {
-            return Ok(conn);
+        match wanted {
+            Ok(()) => Ok(conn),
+            Err(error) => {
+                conn.close().await;
+                Err(error)
+            }
         }
-        conn.close().await;
-        Err(PgError::ReadOnly {
-            address: target.to_string(),
-        })
+    }
+
+    /// Whether a server is of no use that takes no writes. One that has begun to take them goes on
+    /// to be read from.
+    fn wants_writes(&self) -> bool {
+        self.startup.get_target_session_attrs() == TargetSessionAttrs::ReadWrite
     }
 
     /// Whether another server would say the same to this user; another's certificate may be in order.
@@ -122,15 +128,29 @@ impl Manager for PgManager {
     }
 
     async fn validate(&self, conn: &mut PgConnection) -> Result<(), PgError> {
-        conn.ping().await
+        if self.wants_writes() {
+            conn.must_be_read_only(false).await
+        } else {
+            conn.ping().await
+        }
     }
 
     async fn recycle(&self, conn: &mut PgConnection) -> Result<(), PgError> {
-        conn.reset(&self.config.recycle).await
+        let is_suspect = self.wants_writes() && conn.has_refused_write();
+        conn.reset(&self.config.recycle).await?;
+        if is_suspect {
+            conn.must_be_read_only(false).await?;
+        }
+        Ok(())
     }
 
     fn condition(&self, conn: &mut PgConnection) -> Condition {
-        conn.condition(&self.config.recycle)
+        match conn.condition(&self.config.recycle) {
+            Condition::Ready if self.wants_writes() && conn.has_refused_write() => {
+                Condition::NeedsRecycle
+            }
+            condition => condition,
+        }
     }
 
     async fn close(&self, conn: PgConnection) {
@@ -147,6 +167,11 @@ impl Manager for PgManager {
             Cause::Authentication if self.config.password_provider.is_some() => Severity::Transient,
             cause => cause.severity(),
         }
+    }
+
+    /// A switchover does not break the connections to the server that was the primary.
+    fn concerns_all(&self, error: &PgError) -> bool {
+        error.cause() == Cause::ReadOnly
     }
 
     fn name(&self) -> Cow<'_, str> {

@@ -48,6 +48,8 @@ pub(crate) struct Session {
     /// The driver has prepared the statements by which it looks up types, and never prepares them
     /// again.
     looks_up_types: AtomicBool,
+    /// A write was refused since this was last asked, because the transaction is read-only.
+    has_refused_write: AtomicBool,
     /// The server takes in rows (`COPY FROM STDIN`), and nobody has said yet that these are all.
     awaits_rows: AtomicBool,
     /// The last read gave something: the driver reads on as soon as it can.
@@ -86,6 +88,11 @@ impl Session {
     pub(crate) fn settle(&self) {
         let stalled = self.has_more_to_read.load(Relaxed);
         self.is_stalled.store(stalled, Relaxed);
+    }
+
+    /// Whether a write was refused, because the transaction is read-only.
+    pub(crate) fn has_refused_write(&self) -> bool {
+        self.has_refused_write.load(Relaxed)
     }
 
     /// How many requests have been sent.
@@ -134,6 +141,7 @@ impl Session {
     /// The session is as new.
     pub(crate) fn forget_changes(&self) {
         self.is_changed.store(false, Relaxed);
+        self.has_refused_write.store(false, Relaxed);
     }
 }
 
@@ -223,6 +231,9 @@ const OUTDATED: &[u8] = b"0A000";
 /// The code of "prepared statement does not exist".
 const UNKNOWN_STATEMENT: &[u8] = b"26000";
 
+/// The code of "cannot execute … in a read-only transaction".
+const READ_ONLY: &[u8] = b"25006";
+
 /// The code of an error with this body; before it comes the severity, once translated and once not.
 fn sqlstate(body: &[u8]) -> Option<&[u8]> {
     body.split(|byte| *byte == 0)
@@ -285,6 +296,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 match sqlstate(body) {
                     Some(OUTDATED) => session.note_oblivion(),
                     Some(UNKNOWN_STATEMENT) => session.note_loss_of_statements(),
+                    Some(READ_ONLY) => session.has_refused_write.store(true, Relaxed),
                     _ => {}
                 }
             }

@@ -70,7 +70,7 @@ impl<M: Manager> Inner<M> {
                     error = %failure.told(),
                     "{reason}, the connection is closed"
                 );
-                if care == Care::Validate && !matches!(failure, Failure::Panicked) {
+                if inner.concerns_all(care, &failure) {
                     inner.distrust(entry.slot.record.generation);
                 }
                 Self::close_entry(entry, reason);
@@ -106,7 +106,19 @@ impl<M: Manager> Inner<M> {
         result
     }
 
-    /// A connection of this generation was found dead: those of the same age are replaced rather
+    /// Whether what has failed with one connection would fail with those of the same age, too.
+    fn concerns_all(&self, care: Care, failure: &Failure<M::Error>) -> bool {
+        match (care, failure) {
+            (Care::Validate, Failure::Panicked) => false,
+            (Care::Validate, _) => true,
+            (Care::Recycle, Failure::Failed(error)) => {
+                caught_now(|| self.manager.concerns_all(error)).unwrap_or(false)
+            }
+            (Care::Recycle, _) => false,
+        }
+    }
+
+    /// A connection of this generation is of no use: those of the same age are replaced rather
     /// than asked one after another, so that a failover costs one validation, not one for each.
     fn distrust(self: &Arc<Self>, generation: u32) {
         if self.dial.raise_generation_from(generation) {
@@ -114,7 +126,7 @@ impl<M: Manager> Inner<M> {
             tracing::warn!(
                 pool = %self.name,
                 generation = generation + 1,
-                "a connection was found dead: those opened before are replaced"
+                "a connection is of no use any more: those opened before are replaced"
             );
             self.close_idle(CloseReason::Generation, |entry| {
                 entry.slot.record.generation <= generation

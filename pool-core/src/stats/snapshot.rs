@@ -106,7 +106,7 @@ pub struct Stats {
     pub peak_active: usize,
     /// The most that waited at the same time.
     pub peak_waiting: usize,
-    /// How often all connections were to be replaced: by `retire_all`, because one was found dead, or
+    /// How often all connections were to be replaced: by `retire_all`, because one was of no use any more, or
     /// because the runtime they were opened on is gone.
     pub generation: u64,
     /// How long checkouts took; those served at once count as no time.

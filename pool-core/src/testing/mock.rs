@@ -76,6 +76,7 @@ struct State {
     next_id: AtomicU64,
     open: AtomicUsize,
     peak_open: AtomicUsize,
+    concerns_all: AtomicBool,
     changed: Notify,
 }
 
@@ -102,6 +103,11 @@ impl MockManager {
     /// What the next steps of this kind do, before what they always do.
     pub fn next(&self, step: Step, acts: impl IntoIterator<Item = Act>) {
         self.script(step).next.extend(acts);
+    }
+
+    /// From now on what fails at recycling is the server's fault ([`Manager::concerns_all`]).
+    pub fn blame_the_server(&self) {
+        self.0.concerns_all.store(true, SeqCst);
     }
 
     /// What every step of this kind does from now on.
@@ -262,6 +268,10 @@ impl Manager for MockManager {
                 flags.interruption.notify_waiters();
             }
         }))
+    }
+
+    fn concerns_all(&self, _: &MockError) -> bool {
+        self.0.concerns_all.load(SeqCst)
     }
 
     fn name(&self) -> Cow<'_, str> {

@@ -70,6 +70,26 @@ async fn a_validation_that_panics_costs_its_own_connection_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_recycling_that_fails_for_the_servers_sake_costs_all_of_that_age() {
+    let (mock, pool) = ten_idle().await;
+    mock.always(Step::Recycle, Act::Fail);
+    let dirty = pool.get().await.unwrap();
+    dirty.make_dirty();
+    drop(dirty);
+    mock.until(|mock| mock.count(Step::Close) == 1).await;
+    assert_eq!(pool.stats().generation, 0, "it was that connection's own");
+
+    mock.blame_the_server();
+    let dirty = pool.get().await.unwrap();
+    dirty.make_dirty();
+    drop(dirty);
+    mock.until(|mock| mock.count(Step::Close) > 1).await;
+    mock.until(|mock| mock.open() == 10).await;
+    let stats = pool.stats();
+    assert_eq!((stats.generation, stats.closed_by.generation), (1, 9));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_pinged_meanwhile_is_replaced_when_it_has_answered() {
     let mock = MockManager::new();
     let pool = Pool::builder(mock.clone()).min_size(1).max_size(1);

@@ -14,6 +14,7 @@ mod pooler;
 mod returns;
 mod sessions;
 mod statements;
+mod switchover;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod troubles;
