@@ -33,9 +33,10 @@ pub enum Cause {
     TooManyConnections,
     /// The server is starting or going down.
     ShuttingDown,
-    /// The server takes no writes: it is a replica, perhaps since a moment ago. Give the connection
-    /// up with [`PooledConnection::invalidate`](crate::PooledConnection::invalidate): a new one may
-    /// reach the new primary.
+    /// The server takes no writes: it is a replica, perhaps since a moment ago. The backends say when
+    /// they replace its connections by themselves; else give it up with
+    /// [`PooledConnection::invalidate`](crate::PooledConnection::invalidate): a new one may reach the
+    /// new primary.
     ReadOnly,
     /// A write in a transaction that was begun as read-only.
     ReadOnlyTransaction,

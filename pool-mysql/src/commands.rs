@@ -12,8 +12,10 @@ use std::io;
 use std::ops::DerefMut;
 
 use mysql_async::{ChangeUserOpts, Conn, Connection, InfileData, Result};
+use pool_core::Cause;
 
 use crate::connection::MySqlConnection;
+use crate::error::cause_of;
 use crate::mark::Mark;
 
 /// Who has sent a command.
@@ -25,6 +27,10 @@ pub(crate) enum Sender {
 
 /// What has been done with a connection since it was opened or recycled.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "any of them may be true beside any other"
+)]
 pub(crate) struct Unseen {
     /// Whose command is under way, or was when its future was dropped.
     pub(crate) under_way: Option<Sender>,
@@ -32,6 +38,8 @@ pub(crate) struct Unseen {
     pub(crate) in_doubt: bool,
     /// The last answer was that to a `prep`, which the driver takes for a status.
     pub(crate) prepared: bool,
+    /// A write was refused by a server that takes none.
+    pub(crate) refused_write: bool,
     /// The session has other settings than it should, or the driver a file to load.
     reset_is_wanted: bool,
     /// Of the first time the driver's own connection was lent.
@@ -51,6 +59,9 @@ impl Unseen {
         self.under_way = Some(Sender::User);
         let answer = command.await;
         self.under_way = None;
+        if let Err(error) = &answer {
+            self.refused_write |= cause_of(error) == Cause::ReadOnly;
+        }
         answer
     }
 

@@ -21,6 +21,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use tokio::time::timeout;
 
 use crate::commands::{Sender, Unseen};
 use crate::config::Recycle;
-use crate::connector::{Connector, Stop, Target};
+use crate::connector::{Connector, Reached, Stop, Target};
 use crate::error::MySqlError;
 use crate::server::ServerInfo;
 
@@ -74,6 +75,8 @@ pub struct MySqlConnection {
     opened: u32,
     /// Whether the session began with autocommit on.
     autocommit: bool,
+    /// Whether the server took writes then.
+    took_writes: bool,
     /// Whether somebody could have used it since it was opened or recycled.
     used: bool,
     unseen: Unseen,
@@ -89,7 +92,11 @@ enum Standing {
 
 impl MySqlConnection {
     pub(crate) async fn open(connector: Arc<Connector>) -> Result<Self, MySqlError> {
-        let (conn, server) = connector.connect().await?;
+        let Reached {
+            conn,
+            server,
+            takes_writes,
+        } = connector.connect().await?;
         let opened = connector.now();
         if status(&conn).is_some_and(is_open) {
             let what = "the SQL for a new connection left a transaction";
@@ -102,6 +109,7 @@ impl MySqlConnection {
             server,
             opened,
             autocommit,
+            took_writes: takes_writes,
             used: false,
             unseen: Unseen::default(),
         })
@@ -166,7 +174,7 @@ impl MySqlConnection {
 
     pub(crate) fn condition(&mut self) -> Condition {
         let under_way = self.conn.is_disconnected() || self.unseen.under_way.is_some();
-        if under_way || self.is_somebody_elses() {
+        if under_way || self.is_somebody_elses() || self.is_left_behind() {
             return Condition::Broken;
         }
         if !self.used {
@@ -174,6 +182,7 @@ impl MySqlConnection {
         }
         if self.connector.config.recycle == Recycle::Fast
             && !self.unseen.in_doubt
+            && !self.is_demoted()
             && !self.unseen.wants_reset()
             && !self.has_rows_pending()
             && self.standing() == Standing::Fresh
@@ -182,6 +191,18 @@ impl MySqlConnection {
             return Condition::Ready;
         }
         Condition::NeedsRecycle
+    }
+
+    /// Whether its server took writes when it was opened, and has refused one since.
+    fn is_demoted(&self) -> bool {
+        self.unseen.refused_write && self.took_writes
+    }
+
+    /// Whether it leads to a server that took no writes when it was opened, either, though others lead
+    /// to the primary, or did: the name may lead there by now.
+    fn is_left_behind(&self) -> bool {
+        let has_reached_primary = &self.connector.has_reached_primary;
+        self.unseen.refused_write && !self.took_writes && has_reached_primary.load(Relaxed)
     }
 
     /// Whether it has logged in as another account since, or to a database where none is configured
@@ -195,6 +216,9 @@ impl MySqlConnection {
     pub(crate) async fn recycle(&mut self) -> Result<(), MySqlError> {
         self.unseen.under_way = Some(Sender::Pool);
         let connector = Arc::clone(&self.connector);
+        if self.is_demoted() {
+            return Err(MySqlError::demoted(&connector.address));
+        }
         let policy = &connector.config.recycle;
         let renews = *policy == Recycle::Clean || self.unseen.wants_reset();
         if self.has_rows_pending() {

@@ -4,6 +4,8 @@
 //! cost more memory than all else of ours) and what the server said of itself.
 
 use std::io::ErrorKind;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,8 @@ pub(crate) struct Connector {
     last_server: Mutex<Option<Arc<ServerInfo>>>,
     /// [`Answer::set_role`] of the last connect.
     last_set_role: Mutex<Option<String>>,
+    /// A server was reached that took writes.
+    pub(crate) has_reached_primary: AtomicBool,
     stopping: Semaphore,
     began: Instant,
 }
@@ -45,6 +49,13 @@ pub(crate) struct Target {
     pub(crate) server: Arc<ServerInfo>,
     /// [`Connector::now`] when it was opened.
     pub(crate) opened: u32,
+}
+
+/// A connection that was opened.
+pub(crate) struct Reached {
+    pub(crate) conn: Conn,
+    pub(crate) server: Arc<ServerInfo>,
+    pub(crate) takes_writes: bool,
 }
 
 /// What is to be stopped.
@@ -63,6 +74,7 @@ impl Connector {
             last_opts: Mutex::new(config.opts.clone()),
             last_server: Mutex::new(None),
             last_set_role: Mutex::new(None),
+            has_reached_primary: AtomicBool::new(false),
             stopping: Semaphore::new(STOPPING),
             began: Instant::now(),
             config,
@@ -80,12 +92,18 @@ impl Connector {
     }
 
     /// Opens a connection and learns which server it has reached.
-    pub(crate) async fn connect(&self) -> Result<(Conn, Arc<ServerInfo>), MySqlError> {
+    pub(crate) async fn connect(&self) -> Result<Reached, MySqlError> {
         // Most servers are of the kind of the last: asking and setting up are one round trip then.
         let expected = self.server().map(|server| server.flavour());
         let set_up = expected.and_then(|flavour| self.config.sql_after_connect(flavour));
         let (mut conn, answer) = self.open(set_up.as_deref()).await?;
-        let Answer { server, set_up, .. } = answer;
+        let Answer {
+            server,
+            takes_writes,
+            set_up,
+            ..
+        } = answer;
+        self.has_reached_primary.fetch_or(takes_writes, Relaxed);
         if answer.set_role.is_some() {
             *lock(&self.last_set_role) = answer.set_role;
         }
@@ -108,7 +126,11 @@ impl Connector {
             },
         };
         set_up.map_err(|error| MySqlError::connecting(error, &self.address))?;
-        Ok((conn, server))
+        Ok(Reached {
+            conn,
+            server,
+            takes_writes,
+        })
     }
 
     /// Whole seconds, rounded up, since this was made.

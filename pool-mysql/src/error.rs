@@ -41,7 +41,7 @@ use pool_core::{Cause, Severity};
 /// | [`DatabaseMissing`](Cause::DatabaseMissing) | 1049 | no |
 /// | [`TooManyConnections`](Cause::TooManyConnections) | 1040, 1203, 1226 by `max_user_connections` | yes |
 /// | [`ShuttingDown`](Cause::ShuttingDown) | 1053, 1077, 1079; 3032 (MySQL's offline mode); 1047 by `WSREP` (a Galera node without its cluster) | yes |
-/// | [`ReadOnly`](Cause::ReadOnly) | 1290 by `--read-only`, `--super-read-only`; 1836, 1874 | yes |
+/// | [`ReadOnly`](Cause::ReadOnly) | 1290 by `--read-only`, `--super-read-only`; 1836, 1874; see [the crate](crate#when-the-primary-changes) | yes |
 /// | [`ReadOnlyTransaction`](Cause::ReadOnlyTransaction) | 1792 | no |
 /// | [`StatementTimeout`](Cause::StatementTimeout) | 1969 (MariaDB), 3024 (MySQL) | yes |
 /// | [`Interrupted`](Cause::Interrupted) | 1317; 1927 (MariaDB), 3169 (MySQL) | yes |
@@ -178,6 +178,16 @@ impl MySqlError {
 
     pub(crate) fn password(error: Box<dyn StdError + Send + Sync>, address: &Arc<str>) -> Self {
         Self::other(Cause::Password, error).at(address)
+    }
+
+    /// A server that took writes refuses them.
+    pub(crate) fn demoted(address: &Arc<str>) -> Self {
+        Self::other(Cause::ReadOnly, "it took some before").at(address)
+    }
+
+    /// Whether that is why.
+    pub(crate) fn is_of_demoted(&self) -> bool {
+        self.cause == Cause::ReadOnly && self.as_mysql_async().is_none()
     }
 
     pub(crate) fn dirty(what: &'static str) -> Self {

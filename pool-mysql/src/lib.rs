@@ -30,6 +30,15 @@
 //! | validating, recycling, closing | `validate_timeout`, `recycle_timeout`, `close_timeout` of the pool | 5 s each |
 //! | an idle connection, by the server | its `wait_timeout`, 8 h unless set; keep the pool's `idle_timeout` or `keepalive` below it | 10 min, 60 s |
 //!
+//! # When the primary changes
+//!
+//! A server that becomes a replica keeps its connections, and refuses writes (1290, 1836, 1874). A
+//! connection that was opened while it took them is closed when it comes back with such an error, and
+//! so are all others of its age: new ones may reach the new primary. While the name leads to the old one
+//! still, each that is refused is closed alone. Connections of a pool that never reached a primary are
+//! kept. What the driver's own `Conn` was told is not seen, nor what an account is allowed that is
+//! exempt from `read_only`.
+//!
 //! # TLS
 //!
 //! With the feature `rustls` (provider `ring`): `tls_ca=/etc/ca.pem` trusts one authority,

@@ -78,6 +78,11 @@ impl Manager for MySqlManager {
         error.severity(self.connector.config.password_provider.is_some())
     }
 
+    /// A switchover does not break the connections to the server that was the primary.
+    fn concerns_all(&self, error: &MySqlError) -> bool {
+        error.is_of_demoted()
+    }
+
     fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed(&self.connector.address)
     }

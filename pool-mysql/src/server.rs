@@ -40,6 +40,8 @@ pub(crate) struct Limits {
 pub(crate) struct Answer {
     pub(crate) server: ServerInfo,
     pub(crate) limits: Option<Limits>,
+    /// Whether it took writes of accounts without privileges.
+    pub(crate) takes_writes: bool,
     /// What gives the session the roles of its login again: a reset leaves those it has.
     pub(crate) set_role: Option<String>,
     /// What came of setting the session up, if that was run.
@@ -68,8 +70,8 @@ impl ServerInfo {
         // A proxy that takes no two statements at once may take one, and one that does not know of
         // roles, or of these variables, is still a server.
         let attempts = [(set_up, true), (None, true), (None, false)];
-        for (set_up, roles) in &attempts[usize::from(set_up.is_none())..] {
-            match Self::questioned(conn, *set_up, *roles).await {
+        for (set_up, in_full) in &attempts[usize::from(set_up.is_none())..] {
+            match Self::questioned(conn, *set_up, *in_full).await {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {}
                 Err(error) if is_not_understood(&error) => {}
@@ -81,6 +83,7 @@ impl ServerInfo {
         Ok(Answer {
             server: Self::greeted(conn),
             limits: None,
+            takes_writes: false,
             set_role: None,
             set_up: None,
         })
@@ -90,14 +93,15 @@ impl ServerInfo {
     async fn questioned(
         conn: &mut Conn,
         set_up: Option<&str>,
-        roles: bool,
+        in_full: bool,
     ) -> mysql_async::Result<Option<Answer>> {
         // One column: what describes the others would take longer than what is in them.
-        let roles = roles && conn.server_version() >= (8, 0, 0);
+        let read_only = if in_full { "@@read_only" } else { "''" };
+        let roles = in_full && conn.server_version() >= (8, 0, 0);
         let role = if roles { ", CURRENT_ROLE()" } else { "" };
         let mut sql = format!(
             "SELECT CONCAT_WS(' ', @@max_allowed_packet, @@wait_timeout, \
-             IFNULL(@@hostname, ''), @@port, @@version{role})"
+             {read_only}, IFNULL(@@hostname, ''), @@port, @@version{role})"
         );
         if let Some(set_up) = set_up {
             sql.push(';');
@@ -107,23 +111,25 @@ impl ServerInfo {
         let rows = answer.try_collect::<String>().await?;
         let done = answer.drop_result().await;
         let row = rows.into_iter().next().and_then(Result::ok);
-        let told = row.as_deref().and_then(Self::read);
-        Ok(told.map(|(server, limits, role)| Answer {
-            set_role: roles.then(|| server.flavour.set_role(role)),
-            server,
-            limits: Some(limits),
+        let answer = row.as_deref().and_then(Self::read);
+        Ok(answer.map(|answer| Answer {
+            set_role: answer.set_role.filter(|_| roles),
             set_up: set_up.map(|_| done),
+            ..answer
         }))
     }
 
-    /// Largest packet, longest silence, host, port, version, and the roles, if there are any.
-    fn read(row: &str) -> Option<(Self, Limits, Option<&str>)> {
-        let mut fields = row.splitn(6, ' ');
+    /// Largest packet, longest silence, whether it is read-only, host, port, version, and the roles,
+    /// if there are any.
+    fn read(row: &str) -> Option<Answer> {
+        let mut fields = row.splitn(7, ' ');
         let mut field = || fields.next();
         let limits = Limits {
             max_allowed_packet: field()?.parse().ok()?,
             wait_timeout: field()?.parse().ok()?,
         };
+        // MariaDB 12 says it in words.
+        let takes_writes = ["0", "OFF"].contains(&field()?);
         let identity = format!("{}:{}", field()?, field()?);
         let version = field()?.to_owned();
         let flavour = Flavour::of(&version);
@@ -132,7 +138,13 @@ impl ServerInfo {
             version,
             identity,
         };
-        Some((server, limits, fields.next()))
+        Some(Answer {
+            server,
+            limits: Some(limits),
+            takes_writes,
+            set_role: Some(flavour.set_role(fields.next())),
+            set_up: None,
+        })
     }
 
     /// What the greeting said. MySQL counts 5, 8, 9; MariaDB went from 5 to 10.
@@ -197,9 +209,17 @@ mod tests {
             ("8.4.3 NONE", "SET ROLE NONE"),
             ("8.4.3 `a b`@`%`,`c`@`%`", "SET ROLE `a b`@`%`,`c`@`%`"),
         ] {
-            let row = format!("16777216 28800 db 3306 {told}");
-            let (server, _, role) = ServerInfo::read(&row).unwrap();
-            assert_eq!(server.flavour.set_role(role), sql);
+            let row = format!("16777216 28800 0 db 3306 {told}");
+            let answer = ServerInfo::read(&row).unwrap();
+            assert_eq!(answer.set_role.unwrap(), sql);
+        }
+    }
+
+    #[test]
+    fn a_server_takes_writes_unless_it_says_otherwise() {
+        for (told, takes_writes) in [("0", true), ("OFF", true), ("1", false), ("NO_LOCK", false)] {
+            let row = format!("16777216 28800 {told} db 3306 12.0.2-MariaDB");
+            assert_eq!(ServerInfo::read(&row).unwrap().takes_writes, takes_writes);
         }
     }
 

@@ -67,6 +67,14 @@
 //! hit what the next user of the connection runs, unless you keep the connection until the statement
 //! has ended.
 //!
+//! # When the primary changes
+//!
+//! A pool that writes wants `target_session_attrs=read-write`: no connect ends on a standby, whether
+//! several hosts are named or a name that moves. A server that stops taking writes and keeps its
+//! connections (fenced, or exchanged behind a pooler) is left when it refuses one (25006), or when a
+//! connection is validated, which asks for it: all its connections are replaced. A write in a
+//! transaction that its user began as read-only costs a round trip at the return, and no connection.
+//!
 //! # Notices and notifications
 //!
 //! Notices are logged at debug, or go to [`on_notice`](PgConfig::on_notice). Notifications come by

@@ -18,6 +18,7 @@ mod interrupting;
 mod recycling;
 mod reset;
 mod settings;
+mod switchover;
 #[cfg(feature = "rustls")]
 mod tls;
 
