@@ -85,7 +85,7 @@ pub trait Subject: Sync {
         Duration::from_secs(2)
     }
 
-    /// What must not be seen in names and messages, such as the password.
+    /// What must not be seen in the name and in errors, such as the password.
     fn secret(&self) -> Option<String> {
         None
     }
@@ -176,15 +176,16 @@ struct Kit<'a, S: Subject> {
 
 impl<S: Subject> Kit<'_, S> {
     fn name_is_public(&self) -> Tried {
-        let Some(secret) = self.subject.secret() else {
-            return Ok(false);
-        };
         let name = self.manager.name();
-        if name.contains(&secret) {
-            Err(format!("the name is {name}"))
-        } else {
-            Ok(true)
+        if self.shows_secret(&name) {
+            return Err(format!("the name is {name}"));
         }
+        Ok(self.subject.secret().is_some())
+    }
+
+    fn shows_secret(&self, text: &str) -> bool {
+        let secret = self.subject.secret();
+        secret.is_some_and(|secret| text.contains(&secret))
     }
 
     async fn new_works(&self) -> Tried {
@@ -194,7 +195,6 @@ impl<S: Subject> Kit<'_, S> {
             other => return Err(format!("its condition is {other:?}")),
         }
         self.exercise(&mut conn, "a new connection").await?;
-        self.manager.close(conn).await;
         Ok(true)
     }
 
@@ -228,8 +228,10 @@ impl<S: Subject> Kit<'_, S> {
             }
             Condition::Ready => {}
         }
-        if !self.subject.is_clean(&mut conn).await {
-            return Err("the next user finds what was left".to_owned());
+        match timeout(self.patience(), self.subject.is_clean(&mut conn)).await {
+            Err(_) => return Err("a recycled connection does not answer".to_owned()),
+            Ok(false) => return Err("the next user finds what was left".to_owned()),
+            Ok(true) => {}
         }
         self.exercise(&mut conn, "a recycled connection").await?;
         Ok(true)
@@ -274,15 +276,22 @@ impl<S: Subject> Kit<'_, S> {
         if !self.subject.break_server().await {
             return Ok(false);
         }
-        let condition = self.manager.condition(&mut conn);
-        let noticed = condition == Condition::Broken || self.validate(&mut conn).await.is_err();
+        let validated = match self.manager.condition(&mut conn) {
+            Condition::Broken => Err("it is broken".to_owned()),
+            _ => self.validate(&mut conn).await,
+        };
         let connected = timeout(self.patience(), self.manager.connect()).await;
         self.subject.restore_server().await;
-        if !noticed {
+        let Err(unfit) = validated else {
             return Err("validating succeeds though the server is dead".to_owned());
-        }
-        if matches!(connected, Ok(Ok(_))) {
-            return Err("connecting succeeds though the server is dead".to_owned());
+        };
+        let refused = match connected {
+            Ok(Ok(_)) => return Err("connecting succeeds though the server is dead".to_owned()),
+            Ok(Err(error)) => error.to_string(),
+            Err(hangs) => hangs.to_string(),
+        };
+        if let Some(message) = [unfit, refused].iter().find(|m| self.shows_secret(m)) {
+            return Err(format!("a message shows the secret: {message}"));
         }
         let mut fresh = self.connect().await?;
         self.exercise(&mut fresh, "a connection made after the server came back")
