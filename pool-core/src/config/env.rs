@@ -337,8 +337,11 @@ mod tests {
     #[test]
     fn the_environment_of_the_process_is_read() {
         // Cargo sets it for every test; it can be no setting.
-        let error = PoolConfig::from_env_prefixed("CARGO_PKG").unwrap_err();
-        assert!(error.to_string().contains("CARGO_PKG_VERSION"), "{error}");
-        assert!(PoolConfig::default().merge_env("CARGO_PKG").is_err());
+        let error = PoolConfig::from_env_prefixed("CARGO_PKG_RUST").unwrap_err();
+        assert!(
+            error.to_string().contains("CARGO_PKG_RUST_VERSION"),
+            "{error}"
+        );
+        assert!(PoolConfig::default().merge_env("CARGO_PKG_RUST").is_err());
     }
 }

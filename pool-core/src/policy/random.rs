@@ -63,7 +63,7 @@ mod tests {
             3_203_168_211_198_807_973,
             9_817_491_932_198_370_423,
         ] {
-            let unit = (number >> 11) as f64 / 2_f64.powi(53);
+            let unit = (number >> 11) as f64 / (1_u64 << 53) as f64;
             assert_eq!(random.unit().to_bits(), unit.to_bits());
         }
     }

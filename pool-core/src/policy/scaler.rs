@@ -265,6 +265,11 @@ mod tests {
     use super::{Observed, SAMPLE, ScaleReason, Scaler, Step};
     use crate::config::PoolConfig;
 
+    /// How often pools are looked at between two samples, about.
+    const LOOKS: u64 = if cfg!(miri) { 1 } else { 10 };
+    /// In seconds, and shorter for an interpreter, but long enough for all steps.
+    const HOUR: u64 = if cfg!(miri) { 720 } else { 3_600 };
+
     /// A pool whose open connections follow what its scaler says at once.
     struct Simulated {
         scaler: Scaler,
@@ -300,7 +305,7 @@ mod tests {
                     self.size = step.to;
                     self.steps.push((self.now / SAMPLE, step));
                 }
-                self.now += SAMPLE / 10;
+                self.now += SAMPLE / LOOKS;
             }
         }
 
@@ -373,7 +378,7 @@ mod tests {
         let mut scaler = Scaler::new(&PoolConfig::default());
         let (mut now, mut size) = (0, 40);
         // Not at whole parts of a second: no time is met twice.
-        while now < 3_600 * SAMPLE {
+        while now < HOUR * SAMPLE {
             let observed = Observed {
                 size,
                 active: if now < 5 * SAMPLE { 30 } else { 2 },
@@ -382,7 +387,7 @@ mod tests {
                 max: 100,
             };
             size = scaler.observe(now, observed).map_or(size, |step| step.to);
-            now += SAMPLE / 7;
+            now += SAMPLE / LOOKS * 6 / 7;
         }
         assert_eq!(size, 4, "at 50 % it stays");
     }
@@ -396,7 +401,7 @@ mod tests {
         assert_eq!(pool.size, 40);
         pool.live(58, |_| 7);
         assert_eq!(pool.size, 40, "one step an interval");
-        pool.live(3_600, |_| 7);
+        pool.live(HOUR, |_| 7);
         assert_eq!(pool.size, 14, "at 50 % it stays");
         assert_eq!(pool.steps(ScaleReason::Busy), 0);
     }
@@ -404,14 +409,14 @@ mod tests {
     #[test]
     fn it_never_goes_below_the_minimum() {
         let mut pool = Simulated::new(30);
-        pool.live(3_600, |_| 0);
+        pool.live(HOUR, |_| 0);
         assert_eq!(pool.size, 2);
     }
 
     #[test]
     fn a_dip_closes_nothing_that_the_next_burst_needs() {
         let mut pool = Simulated::new(40);
-        pool.live(3_600, |second| if second % 50 < 5 { 30 } else { 2 });
+        pool.live(HOUR, |second| if second % 50 < 5 { 30 } else { 2 });
         assert!(pool.size >= 30, "{}", pool.size);
         assert_eq!(pool.steps(ScaleReason::Waiting), 0);
     }
@@ -419,9 +424,9 @@ mod tests {
     #[test]
     fn a_load_that_flaps_does_not_make_the_size_swing() {
         let mut pool = Simulated::new(10);
-        pool.live(3_600, |second| if second / 20 % 2 == 0 { 18 } else { 6 });
+        pool.live(HOUR, |second| if second / 20 % 2 == 0 { 18 } else { 6 });
         pool.steps.clear();
-        pool.live(3_600, |second| if second / 20 % 2 == 0 { 18 } else { 6 });
+        pool.live(HOUR, |second| if second / 20 % 2 == 0 { 18 } else { 6 });
         assert_eq!(pool.steps.len(), 0);
     }
 
@@ -432,7 +437,7 @@ mod tests {
             let phase = f64::from(u32::try_from(second).unwrap()) / 3_600.0 * std::f64::consts::TAU;
             super::whole(30.0 - 25.0 * phase.cos())
         };
-        pool.live(4 * 3_600, wave);
+        pool.live(4 * HOUR, wave);
         assert!(
             pool.steps(ScaleReason::Waiting) <= 4 * 8,
             "{:?}",
