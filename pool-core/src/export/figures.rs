@@ -167,3 +167,174 @@ pub(crate) static FIGURES: &[Figure] = &[
     figure("db_pool_recycle_seconds", "How long recycling a connection took.",
         Read::Histogram(|s| &s.recycle)),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::export::prometheus::render_each;
+    use crate::stats::{Buckets, ClosedBy};
+
+    fn times(count: u64) -> LatencySummary {
+        let mut buckets = Buckets::default();
+        // A quarter of a second each: within the bounds from half a second.
+        buckets.add(250_000_000, count);
+        buckets.sum = Duration::from_millis(250) * u32::try_from(count).unwrap();
+        LatencySummary {
+            buckets,
+            ..LatencySummary::default()
+        }
+    }
+
+    /// Statistics of which no two have the same value.
+    fn distinct() -> Stats {
+        Stats {
+            active: 1,
+            idle: 2,
+            opening: 3,
+            min_size: 4,
+            max_size: 5,
+            waiting: 6,
+            oldest_waiter: Duration::from_millis(7_500),
+            overloaded: true,
+            peak_active: 8,
+            peak_waiting: 9,
+            acquired: 10,
+            released: 11,
+            timed_out: 12,
+            refused: 13,
+            shed: 14,
+            rejected: 15,
+            slow: 16,
+            connects: 17,
+            connect_failures: 18,
+            connect_timeouts: 19,
+            validate_timeouts: 20,
+            recycle_timeouts: 21,
+            breaker: BreakerState::HalfOpen,
+            breaker_opened: 22,
+            breaker_changes: 23,
+            closed_by: ClosedBy::from_counts(|reason| 100 + reason as u64),
+            detached: 24,
+            leaked: 25,
+            reclaimed: 26,
+            generation: 27,
+            scaled_up: 28,
+            scaled_down: 29,
+            wait: times(30),
+            usage: times(31),
+            connect: times(32),
+            validate: times(33),
+            recycle: times(34),
+            ..Stats::default()
+        }
+    }
+
+    const TOLD: &str = r#"health_status{status="healthy"} 0
+health_status{status="degraded"} 1
+health_status{status="unhealthy"} 0
+breaker_state{state="closed"} 0
+breaker_state{state="open"} 0
+breaker_state{state="half-open"} 1
+breaker_state{state="forced open"} 0
+breaker_state{state="disabled"} 0
+connections{state="active"} 1
+connections{state="idle"} 2
+connections{state="opening"} 3
+min_size 4
+max_size 5
+utilisation_ratio 0.2
+waiting 6
+oldest_waiter_seconds 7.5
+overloaded 1
+peak_active 8
+peak_waiting 9
+acquired_total 10
+released_total 11
+timed_out_total 12
+refused_total 13
+shed_total 14
+rejected_total 15
+slow_total 16
+connects_total 17
+connect_failures_total 18
+timeouts_total{stage="connect"} 19
+timeouts_total{stage="validate"} 20
+timeouts_total{stage="recycle"} 21
+breaker_opened_total 22
+breaker_changes_total 23
+closed_total{reason="broken"} 100
+closed_total{reason="invalidated"} 101
+closed_total{reason="validation failed"} 102
+closed_total{reason="recycling failed"} 103
+closed_total{reason="older than max_lifetime"} 104
+closed_total{reason="idle for idle_timeout"} 105
+closed_total{reason="not needed for the load"} 106
+closed_total{reason="served max_uses checkouts"} 107
+closed_total{reason="of an earlier generation"} 108
+closed_total{reason="not retained"} 109
+closed_total{reason="more than max_size"} 110
+closed_total{reason="pool closed"} 111
+closed_total{reason="reclaimed"} 112
+closed_total{reason="abandoned"} 113
+detached_total 24
+leaked_total 25
+reclaimed_total 26
+generations_total 27
+scaled_up_total 28
+scaled_down_total 29
+wait_seconds_bucket{le="0.1"} 0
+wait_seconds_bucket{le="0.5"} 30
+wait_seconds_bucket{le="+Inf"} 30
+wait_seconds_sum 7.5
+wait_seconds_count 30
+usage_seconds_bucket{le="0.1"} 0
+usage_seconds_bucket{le="0.5"} 31
+usage_seconds_bucket{le="+Inf"} 31
+usage_seconds_sum 7.75
+usage_seconds_count 31
+connect_seconds_bucket{le="0.1"} 0
+connect_seconds_bucket{le="0.5"} 32
+connect_seconds_bucket{le="+Inf"} 32
+connect_seconds_sum 8
+connect_seconds_count 32
+validate_seconds_bucket{le="0.1"} 0
+validate_seconds_bucket{le="0.5"} 33
+validate_seconds_bucket{le="+Inf"} 33
+validate_seconds_sum 8.25
+validate_seconds_count 33
+recycle_seconds_bucket{le="0.1"} 0
+recycle_seconds_bucket{le="0.5"} 34
+recycle_seconds_bucket{le="+Inf"} 34
+recycle_seconds_sum 8.5
+recycle_seconds_count 34
+"#;
+
+    #[test]
+    fn each_figure_tells_what_its_name_says() {
+        let health = Health {
+            status: HealthStatus::Degraded,
+            reasons: Vec::new(),
+            stats: distinct(),
+            last_connect_error: None,
+        };
+        let page = render_each([("p", health)]);
+        let shown = |line: &&str| {
+            let is_edge = ["\"0.1\"", "\"0.5\"", "+Inf"]
+                .iter()
+                .any(|le| line.contains(le));
+            !line.starts_with('#') && (is_edge || !line.contains("_bucket"))
+        };
+        let told: String = page
+            .lines()
+            .filter(shown)
+            .map(|line| line.replacen("db_pool_", "", 1) + "\n")
+            .map(|line| {
+                line.replace("{pool=\"p\",", "{")
+                    .replace("{pool=\"p\"}", "")
+            })
+            .collect();
+        assert_eq!(told, TOLD);
+    }
+}
