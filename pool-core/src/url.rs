@@ -102,3 +102,32 @@ fn hex_pair(text: &[u8]) -> Option<u8> {
     let digit = |index: usize| char::from(*text.get(index)?).to_digit(16);
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_a_scheme_is_one() {
+        assert_eq!(scheme("mysql://app:secret@db"), Some("mysql"));
+        assert_eq!(scheme("a+b-c.1:rest"), Some("a+b-c.1"));
+        for text in ["secret", ":secret", "1a:b", "host=db password=a:b"] {
+            assert_eq!(scheme(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_was_not_encoded_is_seen_by_the_names_it_makes() {
+        for url in [
+            "db",
+            "db://h/d",
+            "db://u:p@h/d?x=y&z",
+            "db://u:p?q@h/d?a_b-c.d=?@",
+        ] {
+            assert!(has_plain_names(url), "{url}");
+        }
+        for url in ["db://u:a@b?secret@h/d", "db://h?a=b&c:d=e"] {
+            assert!(!has_plain_names(url), "{url}");
+        }
+    }
+}

@@ -159,4 +159,15 @@ mod tests {
             assert!(told.contains(part), "{told}");
         }
     }
+
+    #[test]
+    fn what_is_no_setting_at_all_is_told_with_what_it_should_be() {
+        for (file, told) in [
+            ("7", "expected the settings of a pool by name"),
+            (r#"{"max_size": [7]}"#, "expected a text or a number"),
+        ] {
+            let error = serde_json::from_str::<PoolConfig>(file).unwrap_err();
+            assert!(error.to_string().contains(told), "{error}");
+        }
+    }
 }

@@ -145,6 +145,27 @@ fn every_broken_rule_is_told_at_once() {
 }
 
 #[test]
+fn the_rules_of_scaling_and_of_delays_are_told_with_what_they_compare() {
+    let config = PoolConfig {
+        scale_up_above: 0.5,
+        scale_down_below: 0.5,
+        scale_target: 0.5,
+        scale_step: 0.0,
+        shedding_target: Duration::ZERO,
+        ..PoolConfig::default()
+    };
+    let told = problems(&config);
+    for problem in [
+        "scale_up_above (0.5) must be above scale_target (0.5)",
+        "scale_down_below (0.5) must be below scale_target (0.5)",
+        "scale_step (0) must be above 0",
+        "shedding_target (0s) must be at least 1 ms",
+    ] {
+        assert!(told.iter().any(|other| other == problem), "{told:?}");
+    }
+}
+
+#[test]
 fn the_size_of_a_pool_has_two_ends() {
     let sized = |max_size| PoolConfig {
         min_size: 0,

@@ -1,5 +1,5 @@
 use pool_core::testing::{MockConnection, MockError, MockManager, Step};
-use pool_core::{BoxManager, Pool};
+use pool_core::{BoxManager, BreakerState, Manager, Pool, Severity};
 
 use crate::{SECOND, settle};
 
@@ -34,6 +34,34 @@ async fn a_manager_chosen_at_run_time_is_asked_for_all_that_it_can_do() {
     drop(two);
     let counts = [Step::Validate, Step::Recycle, Step::Close].map(|step| mock.count(step));
     assert_eq!(counts, [2, 1, 2]);
+}
+
+/// Nothing comes of trying again.
+struct Hopeless;
+
+impl Manager for Hopeless {
+    type Connection = ();
+    type Error = std::fmt::Error;
+
+    async fn connect(&self) -> Result<(), std::fmt::Error> {
+        Err(std::fmt::Error)
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), std::fmt::Error> {
+        Ok(())
+    }
+
+    fn severity(&self, _: &std::fmt::Error) -> Severity {
+        Severity::Permanent
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_chosen_at_run_time_says_itself_how_bad_a_failure_is() {
+    let pool = Pool::builder(BoxManager::new(Hopeless)).build().unwrap();
+    pool.get().await.unwrap_err();
+    assert_eq!(pool.breaker().state(), BreakerState::Open);
+    assert_eq!(pool.stats().connect_failures, 1);
 }
 
 fn is_sent<T: Send>(_: &T) {}

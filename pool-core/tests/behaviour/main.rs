@@ -6,6 +6,7 @@
 mod lines;
 
 mod anywhere;
+mod at_once;
 mod closing;
 mod connects;
 mod dynamic;

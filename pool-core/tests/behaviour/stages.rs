@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Waker};
 
-use pool_core::testing::{Act, MockManager, Step};
+use pool_core::testing::{Act, MockConnection, MockError, MockManager, Step};
 use pool_core::{
     Condition, Error, Manager, Pool, PoolBuilder, PooledConnection, Stage, Validation,
 };
@@ -329,6 +329,8 @@ async fn what_its_validation_leaves_dirty_is_recycled_before_it_is_handed_out() 
     drop(pool.get().await.unwrap());
     assert!(!*pool.get().await.unwrap());
     assert_eq!(pool.manager().recyclings.load(Relaxed), 1);
+    assert!(!*pool.try_get().unwrap().unwrap());
+    assert_eq!(pool.manager().recyclings.load(Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,4 +356,47 @@ async fn a_checkout_tries_as_many_as_there_may_be_and_one_more() {
     let error = pool.get().await.unwrap_err();
     assert!(matches!(error, Error::Recycle(_)), "{error}");
     assert_eq!(pool.manager().recyclings.load(Relaxed), 4);
+}
+
+/// Each of its connections is to be recycled before it can be used.
+struct NeverReady(MockManager);
+
+impl Manager for NeverReady {
+    type Connection = MockConnection;
+    type Error = MockError;
+
+    async fn connect(&self) -> Result<MockConnection, MockError> {
+        let conn = self.0.connect().await?;
+        conn.make_dirty();
+        Ok(conn)
+    }
+
+    async fn validate(&self, conn: &mut MockConnection) -> Result<(), MockError> {
+        self.0.validate(conn).await
+    }
+
+    async fn recycle(&self, conn: &mut MockConnection) -> Result<(), MockError> {
+        self.0.recycle(conn).await
+    }
+
+    fn condition(&self, conn: &mut MockConnection) -> Condition {
+        self.0.condition(conn)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_no_recycling_ends_well_the_caller_learns_how_they_end() {
+    for (act, told) in [
+        (
+            Act::Panic,
+            "the manager panicked while recycling a connection",
+        ),
+        (Act::Hang, "no answer within 5.0s recycling a connection"),
+    ] {
+        let mock = MockManager::new();
+        mock.always(Step::Recycle, act);
+        let pool = Pool::builder(NeverReady(mock)).min_size(0).max_size(1);
+        let error = pool.build().unwrap().get().await.unwrap_err();
+        assert_eq!(error.to_string(), told);
+    }
 }

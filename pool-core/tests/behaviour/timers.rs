@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use pool_core::testing::{Act, MockManager, Step};
 use pool_core::{PooledConnection, Validation};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{MS, SECOND, builder, settle};
 
@@ -255,4 +257,37 @@ async fn a_pool_at_rest_has_something_to_give_while_it_pings_all_it_has() {
     settle().await;
     let held = [pool.get().await, pool.get().await, pool.get().await];
     assert!(held.iter().all(Result::is_ok), "{}", pool.stats());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_that_is_switched_off_ends_nothing() {
+    const LONG: Act = Act::SucceedAfter(Duration::from_secs(100));
+    let mock = MockManager::new();
+    let pool = builder(&mock, 0, 1)
+        .acquire_timeout(None)
+        .connect_timeout(None)
+        .validate_timeout(None)
+        .recycle_timeout(None)
+        .close_timeout(None)
+        .drain_timeout(None)
+        .validation(Validation::Always)
+        .build()
+        .unwrap();
+    for step in [Step::Connect, Step::Validate, Step::Recycle, Step::Close] {
+        mock.next(step, [LONG]);
+    }
+    let began = Instant::now();
+    drop(pool.get().await.unwrap());
+    pool.get().await.unwrap().make_dirty();
+    let held = pool.get().await.unwrap();
+    assert_eq!((held.id(), began.elapsed()), (1, 300 * SECOND));
+    tokio::spawn(async move {
+        sleep(100 * SECOND).await;
+        drop(held);
+    });
+    let report = pool.close().await;
+    assert!(
+        report.is_complete() && report.took == 200 * SECOND,
+        "{report}"
+    );
 }

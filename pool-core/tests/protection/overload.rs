@@ -121,3 +121,22 @@ async fn a_pause_is_no_overload() {
     pool.resume();
     waiting.await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_out_a_pause_is_not_shed_for_an_overload_before_it() {
+    let pool = pool(Shedding::On);
+    let crowd = tokio::spawn({
+        let pool = pool.clone();
+        async move { twice_too_many(&pool, 5).await }
+    });
+    while pool.stats().shed == 0 {
+        sleep(10 * MS).await;
+    }
+    pool.pause(pool_core::WhilePaused::Wait);
+    let before = pool.stats().shed;
+    sleep(1_000 * MS).await;
+    assert_eq!(pool.stats().shed, before);
+    assert!(pool.stats().waiting > 0);
+    pool.resume();
+    crowd.await.unwrap();
+}

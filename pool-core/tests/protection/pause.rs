@@ -139,6 +139,15 @@ async fn a_paused_pool_closes_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_closed_pool_cannot_be_paused() {
+    let (_, pool) = pool(1, 1).await;
+    pool.close().await;
+    pool.pause(WhilePaused::Fail);
+    assert!(!pool.is_paused());
+    assert!(matches!(pool.get().await.unwrap_err(), Error::Closed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_paused_pool_that_is_dropped_leaves_nothing_behind() {
     let (mock, pool) = pool(2, 2).await;
     pool.pause(WhilePaused::Wait);
