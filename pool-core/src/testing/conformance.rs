@@ -33,7 +33,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::manager::{Condition, Manager};
 use crate::pool::Pool;
@@ -80,7 +80,8 @@ pub trait Subject: Sync {
         async {}
     }
 
-    /// For how long a step may take before it counts as hanging; two seconds.
+    /// For how long a step may take before it counts as hanging; two seconds. A connect may take five
+    /// times as long.
     fn patience(&self) -> Duration {
         Duration::from_secs(2)
     }
@@ -304,7 +305,7 @@ impl<S: Subject> Kit<'_, S> {
         let pool = Pool::builder(self.subject.manager())
             .min_size(2)
             .max_size(2)
-            .connect_timeout(patience)
+            .connect_timeout(self.patience_to_connect())
             .validate_timeout(patience)
             .connect()
             .await
@@ -321,6 +322,8 @@ impl<S: Subject> Kit<'_, S> {
             let mut served = 0;
             while served < 4 {
                 let Ok(mut conn) = pool.get_timeout(patience).await else {
+                    // An open breaker says so at once, and the pool may need this thread.
+                    sleep(patience / 10).await;
                     continue;
                 };
                 if matches!(
@@ -340,7 +343,7 @@ impl<S: Subject> Kit<'_, S> {
     }
 
     async fn connect(&self) -> Result<ConnectionOf<S>, String> {
-        match timeout(self.patience() * 5, self.manager.connect()).await {
+        match timeout(self.patience_to_connect(), self.manager.connect()).await {
             Err(_) => Err("connecting hangs".to_owned()),
             Ok(Err(error)) => Err(format!("connecting fails: {error}")),
             Ok(Ok(conn)) => Ok(conn),
@@ -365,6 +368,10 @@ impl<S: Subject> Kit<'_, S> {
 
     fn patience(&self) -> Duration {
         self.subject.patience()
+    }
+
+    fn patience_to_connect(&self) -> Duration {
+        self.patience() * 5
     }
 }
 

@@ -6,19 +6,24 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::time::Duration;
 
 use pool_core::testing::conformance::Subject;
 use pool_core::{Condition, Manager};
 use tokio::task::yield_now;
+use tokio::time::sleep;
 
 pub(crate) const SECRET: &str = "hunter2";
 
-/// What a manager does wrong; the first three are no faults.
+/// What a manager does wrong; the first five are no faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
     GivesUpWhatWasUsed,
     CannotRecycle,
+    /// Its connections know when they are dead, and are never asked.
+    SeesOutagesItself,
+    ConnectsSlowly,
 
     NameShowsSecret,
     ConnectingFails,
@@ -80,9 +85,13 @@ impl Connection {
 
     /// Does not end when the other end is dead.
     async fn reach(&self) {
-        if self.outages != self.server.outages.load(SeqCst) {
+        if self.is_dead() {
             pending::<()>().await;
         }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.outages != self.server.outages.load(SeqCst)
     }
 
     fn die(&mut self) {
@@ -119,6 +128,7 @@ impl Manager for Faulty {
             ErrorShowsSecret if is_down => return Err(io::Error::other(SECRET)),
             ConnectingAsksNobody => {}
             _ if is_down => return Err(io::Error::other("refused")),
+            ConnectsSlowly => sleep(Duration::from_secs(3)).await,
             _ => {}
         }
         let mut conn = Connection {
@@ -142,7 +152,7 @@ impl Manager for Faulty {
             ValidatingBreaks => conn.is_broken = true,
             // It asks the server, but not through the connection.
             TakesTheDeadForAlive if self.server.is_down.load(SeqCst) => pending().await,
-            TakesTheDeadForAlive | ValidatingAsksNobody => {}
+            TakesTheDeadForAlive | ValidatingAsksNobody | SeesOutagesItself => {}
             // So its validation can never be cancelled half-way.
             CancelledUseIsNotSeen => conn.reach().await,
             _ => conn.ask().await.map_err(io::Error::other)?,
@@ -174,6 +184,7 @@ impl Manager for Faulty {
         };
         match self.fault {
             _ if conn.is_broken => Condition::Broken,
+            SeesOutagesItself if conn.is_dead() => Condition::Broken,
             GivesUpWhatWasUsed if is_used => Condition::Broken,
             _ if is_used => Condition::NeedsRecycle,
             _ => Condition::Ready,

@@ -19,7 +19,13 @@ const RECOVERING: &str = "a pool serves again when the server is back";
 
 #[tokio::test(start_paused = true)]
 async fn a_manager_that_keeps_every_rule_passes_all() {
-    for sound in [Fault::None, Fault::GivesUpWhatWasUsed, Fault::CannotRecycle] {
+    for sound in [
+        Fault::None,
+        Fault::GivesUpWhatWasUsed,
+        Fault::CannotRecycle,
+        Fault::SeesOutagesItself,
+        Fault::ConnectsSlowly,
+    ] {
         let kept = check(&Faulty::new(sound)).await;
         let all = [
             NAME,
