@@ -62,7 +62,8 @@ impl Recorder for Kept {
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
         self.describe();
     }
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+    fn describe_histogram(&self, _: KeyName, unit: Option<Unit>, _: SharedString) {
+        assert_eq!(unit, Some(Unit::Seconds));
         self.describe();
     }
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {

@@ -1,6 +1,9 @@
 //! What an SDK of OpenTelemetry collects.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::data::{
@@ -8,7 +11,8 @@ use opentelemetry_sdk::metrics::data::{
 };
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 
-use pool_core::Buckets;
+use pool_core::testing::MockManager;
+use pool_core::{Buckets, Pool, Pools};
 
 use crate::pools;
 
@@ -69,24 +73,62 @@ fn sum_of_orders(metric: &Metric) -> Option<(String, f64)> {
     Some((metric.name().to_owned(), of_orders.sum()))
 }
 
-#[tokio::test]
-async fn an_sdk_collects_the_names_units_and_values_of_the_conventions() {
-    let (pools, held) = pools().await;
+/// What an SDK has collected of these pools after so many collections.
+fn collected(pools: &Pools, collections: usize) -> ResourceMetrics {
     let told = InMemoryMetricExporter::default();
     let reader = PeriodicReader::builder(told.clone()).build();
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
-    pool_core::export::opentelemetry::observe(&provider.meter("test"), &pools);
+    pool_core::export::opentelemetry::observe(&provider.meter("test"), pools);
+    for _ in 0..collections {
+        provider.force_flush().unwrap();
+    }
+    told.get_finished_metrics().unwrap().pop().unwrap()
+}
 
+fn values_of_orders(collected: &ResourceMetrics) -> BTreeMap<String, i64> {
+    let metrics = collected.scope_metrics().flat_map(ScopeMetrics::metrics);
+    metrics.flat_map(of_orders).collect()
+}
+
+#[tokio::test]
+async fn who_waits_and_whose_time_was_up_are_told_apart() {
+    let orders = Pool::builder(MockManager::new()).min_size(0).max_size(1);
+    let orders = orders.build().unwrap();
+    let _held = orders.get().await.unwrap();
+    for _ in 0..3 {
+        orders.get_timeout(Duration::ZERO).await.unwrap_err();
+    }
+    let mut waiters = [(); 2].map(|()| Box::pin(orders.get()));
+    for waiter in &mut waiters {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waiter.as_mut().poll(&mut cx).is_pending());
+    }
+    let pools = Pools::new();
+    pools.insert("orders", orders.clone());
+    let values = values_of_orders(&collected(&pools, 1));
+    let told = |name: &str| values[&format!("db.client.connection.{name}")];
+    assert_eq!(told("pending_requests {request}"), 2);
+    assert_eq!(told("timeouts {timeout}"), 3);
+}
+
+#[tokio::test]
+async fn of_very_many_durations_a_share_is_told() {
+    let orders = Pool::builder(MockManager::new()).build().unwrap();
+    for _ in 0..250_000 {
+        drop(orders.get().await.unwrap());
+    }
+    let pools = Pools::new();
+    pools.insert("orders", orders);
+    let uses = values_of_orders(&collected(&pools, 1))["db.client.connection.use_time s"];
+    assert!((80_000..100_100).contains(&uses), "{uses}");
+}
+
+#[tokio::test]
+async fn an_sdk_collects_the_names_units_and_values_of_the_conventions() {
+    let (pools, held) = pools().await;
     // The second collection adds nothing: nothing has happened in between.
-    provider.force_flush().unwrap();
-    provider.force_flush().unwrap();
-    let told = told.get_finished_metrics().unwrap();
-    let scopes = told
-        .last()
-        .into_iter()
-        .flat_map(ResourceMetrics::scope_metrics);
-    let metrics: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).collect();
-    let values: BTreeMap<_, _> = metrics.iter().copied().flat_map(of_orders).collect();
+    let collected = collected(&pools, 2);
+    let values = values_of_orders(&collected);
     let values: Vec<_> = values
         .iter()
         .map(|(name, value)| (name.as_str(), *value))
@@ -107,7 +149,8 @@ async fn an_sdk_collects_the_names_units_and_values_of_the_conventions() {
         ]
     );
     let stats = pools.get("orders").unwrap().stats();
-    let sums: BTreeMap<_, _> = metrics.into_iter().filter_map(sum_of_orders).collect();
+    let metrics = collected.scope_metrics().flat_map(ScopeMetrics::metrics);
+    let sums: BTreeMap<_, _> = metrics.filter_map(sum_of_orders).collect();
     for (name, measured) in [
         ("create_time", stats.connect.buckets.sum),
         ("use_time", stats.usage.buckets.sum),
