@@ -131,5 +131,8 @@ mod tests {
         assert_eq!(added_between(&[3, 700], &[3, 700]), []);
         assert_eq!(added_between(&[3, 700], &[]), []);
         assert_eq!(added_between(&[3, 700, 800], &[4, 4]).len(), 1);
+        let counts = |new: Vec<(f64, u64)>| new.iter().map(|(_, count)| count).sum::<u64>();
+        assert_eq!(counts(added_between(&[1, 1, 1], &[700, 700])), 2, "fewer");
+        assert_eq!(counts(added_between(&[700], &[1, 1])), 2, "shorter");
     }
 }
