@@ -7,6 +7,7 @@
 //! | the pool is paused, and checkouts wait meanwhile | degraded |
 //! | connects fail or the breaker is open, and no connection is left | unhealthy |
 //! | connects fail, or the breaker is open | degraded |
+//! | recycling fails, also of connections opened since it began to | degraded |
 //! | checkouts wait while every connection is in use | degraded |
 //! | the queue does not drain ([`Shedding`](crate::Shedding)) | degraded |
 //! | a connection is held past `leak_threshold`, and longer than its holder has said | degraded |
@@ -100,6 +101,8 @@ pub(crate) struct Signs {
     /// Whether the last connect failed.
     pub(crate) is_failing: bool,
     pub(crate) last_connect_error: Option<ConnectFailure>,
+    /// Why recycling fails, if it does whatever the connection.
+    pub(crate) recycle_error: Option<String>,
     /// Who has held a connection past the threshold, and longer than was said.
     pub(crate) overdue: Vec<Holder>,
 }
@@ -113,6 +116,7 @@ pub(crate) fn judge(signs: Signs) -> Health {
         breaker,
         is_failing,
         last_connect_error,
+        recycle_error,
         overdue,
     } = signs;
     let mut health = Health {
@@ -146,6 +150,12 @@ pub(crate) fn judge(signs: Signs) -> Health {
     let failure = health.last_connect_error.as_ref().filter(|_| is_failing);
     if let Some(ConnectFailure { error, .. }) = failure {
         found(cannot_connect, format!("connects fail: {error}"));
+    }
+    if let Some(error) = recycle_error {
+        found(
+            HealthStatus::Degraded,
+            format!("recycling fails, so each use costs a connect: {error}"),
+        );
     }
     if stats.waiting > 0 && stats.active >= stats.max_size {
         let Stats {
@@ -195,6 +205,7 @@ mod tests {
             breaker: BreakerState::Closed,
             is_failing: false,
             last_connect_error: None,
+            recycle_error: None,
             overdue: Vec::new(),
         }
     }

@@ -52,7 +52,10 @@ impl<M: Manager> Inner<M> {
         let conn = &mut entry.conn;
         let result = match care {
             Care::Validate => inner.validate(conn).await,
-            Care::Recycle => inner.recycle(conn).await,
+            Care::Recycle => {
+                let opened_at = entry.slot.record.opened_at();
+                inner.recycle(conn, opened_at).await
+            }
         };
         match result {
             Ok(()) => {
@@ -64,12 +67,15 @@ impl<M: Manager> Inner<M> {
                     Care::Validate => CloseReason::ValidateFailed,
                     Care::Recycle => CloseReason::RecycleFailed,
                 };
-                tracing::warn!(
-                    pool = %inner.name,
-                    connection = entry.slot.record.id,
-                    error = %failure.told(),
-                    "{reason}, the connection is closed"
-                );
+                // That recycling fails whatever the connection has been said once.
+                if care == Care::Validate || !inner.recycling.is_failing() {
+                    tracing::warn!(
+                        pool = %inner.name,
+                        connection = entry.slot.record.id,
+                        error = %failure.told(),
+                        "{reason}, the connection is closed"
+                    );
+                }
                 if inner.concerns_all(care, &failure) {
                     inner.distrust(entry.slot.record.generation);
                 }
@@ -95,7 +101,11 @@ impl<M: Manager> Inner<M> {
         result
     }
 
-    async fn recycle(&self, conn: &mut M::Connection) -> Result<(), Failure<M::Error>> {
+    async fn recycle(
+        &self,
+        conn: &mut M::Connection,
+        opened_at: Nanos,
+    ) -> Result<(), Failure<M::Error>> {
         let began = Instant::now();
         let work = async { self.manager.recycle(conn).await };
         let result = bounded(self.config.recycle_timeout, work).await;
@@ -103,6 +113,7 @@ impl<M: Manager> Inner<M> {
         if matches!(result, Err(Failure::TimedOut(_))) {
             count(&self.counters.recycle_timeouts);
         }
+        self.note_recycling(opened_at, &result);
         result
     }
 
@@ -122,7 +133,8 @@ impl<M: Manager> Inner<M> {
     /// than asked one after another, so that a failover costs one validation, not one for each.
     fn distrust(self: &Arc<Self>, generation: u32) {
         if self.dial.raise_generation_from(generation) {
-            self.trust.note_failure(generation);
+            self.trust
+                .note_failure(generation.into(), generation.into());
             tracing::warn!(
                 pool = %self.name,
                 generation = generation + 1,

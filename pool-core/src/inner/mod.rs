@@ -31,6 +31,7 @@ pub(crate) mod opener;
 pub(crate) mod overload;
 pub(crate) mod pace;
 pub(crate) mod record;
+mod recycling;
 pub(crate) mod registry;
 pub(crate) mod scaling;
 pub(crate) mod slow;
@@ -58,6 +59,7 @@ use self::idle::Shards;
 use self::opener::Purpose;
 use self::pace::Pace;
 use self::record::{Phase, Record};
+use self::recycling::Recycling;
 use self::registry::Registry;
 use self::slow::Reports;
 use self::trace::Traces;
@@ -82,6 +84,7 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) open: AtomicUsize,
     pub(crate) connecting: Connecting,
     pub(crate) trust: Trust,
+    recycling: Recycling,
     pub(crate) pace: Pace,
     pub(crate) host: Host,
     snapshot: SnapshotCache,
@@ -143,7 +146,8 @@ impl<M: Manager> Inner<M> {
             counters: CachePadded::new(Counters::new(parallelism)),
             open: AtomicUsize::new(0),
             connecting: Connecting::new(&config),
-            trust: Trust::new(),
+            trust: Trust::default(),
+            recycling: Recycling::default(),
             pace: Pace::new(),
             host: Host::default(),
             snapshot: SnapshotCache::default(),
@@ -339,13 +343,15 @@ impl<M: Manager> Inner<M> {
     }
 
     pub(crate) fn health(&self) -> Health {
+        let now = self.dial.clock.exact();
         health::judge(health::Signs {
             stats: self.stats(),
             is_closed: self.is_shut_down(),
             paused: self.exchange.paused(),
             breaker: self.connecting.breaker_state(),
             is_failing: self.connecting.is_failing(),
-            last_connect_error: self.connecting.last_failure(self.dial.clock.exact()),
+            last_connect_error: self.connecting.last_failure(now),
+            recycle_error: self.recycling.failure(now),
             overdue: self.overdue(),
         })
     }

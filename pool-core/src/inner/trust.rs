@@ -4,46 +4,49 @@
 //! One failed validation is a matter of the connections of that age, which are replaced. When one
 //! that was opened after that fails too, and none has passed in between, new connections are no
 //! better: from then on each is validated as a part of its connect, until one passes. So connects
-//! fail that give nothing usable, and are paced and told of like any others.
+//! fail that give nothing usable, and are paced and told of like any others. Whether recycling works
+//! at all is seen the same way ([`recycling`](super::recycling)).
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-/// No validation has failed since one has passed.
+/// None has failed since one has succeeded.
 const NONE: u64 = u64::MAX;
 
-/// The trust in new connections; what two threads note at the same moment may count as either.
+/// The trust in what is done to new connections; what two threads note at the same moment may count
+/// as either.
 #[derive(Debug)]
 pub(crate) struct Trust {
-    /// The generation of the first connection whose validation has failed since one has passed.
+    /// When it first failed since it has succeeded, in the measure of the connections' age.
     failed: AtomicU64,
     is_lost: AtomicBool,
 }
 
-impl Trust {
-    pub(crate) fn new() -> Self {
+impl Default for Trust {
+    fn default() -> Self {
         Self {
             failed: AtomicU64::new(NONE),
             is_lost: AtomicBool::new(false),
         }
     }
+}
 
-    /// Whether new connections are to be validated.
+impl Trust {
+    /// Whether new connections are no better than those before.
     pub(crate) fn is_lost(&self) -> bool {
         self.is_lost.load(Relaxed)
     }
 
-    /// A connection of this generation has failed its validation.
-    pub(crate) fn note_failure(&self, generation: u32) {
-        let generation = u64::from(generation);
+    /// It has failed now for a connection that was opened then: both generations, or both times.
+    pub(crate) fn note_failure(&self, opened: u64, now: u64) {
         match self.failed.load(Relaxed) {
-            NONE => self.failed.store(generation, Relaxed),
-            before if before < generation => self.is_lost.store(true, Relaxed),
+            NONE => self.failed.store(now, Relaxed),
+            before if before < opened => self.is_lost.store(true, Relaxed),
             _ => {}
         }
     }
 
-    /// A connection has passed its validation.
+    /// It has succeeded for a connection.
     pub(crate) fn note_answer(&self) {
         // Hardly ever is there anything to write where all cores read.
         if self.failed.load(Relaxed) != NONE {
@@ -59,17 +62,17 @@ mod tests {
 
     #[test]
     fn trust_is_lost_when_a_younger_connection_fails_too_and_regained_when_one_passes() {
-        let trust = Trust::new();
-        trust.note_failure(3);
-        trust.note_failure(3);
-        assert!(!trust.is_lost(), "of the same age");
-        trust.note_failure(4);
+        let trust = Trust::default();
+        trust.note_failure(1, 3);
+        trust.note_failure(3, 4);
+        assert!(!trust.is_lost(), "it was open when the first failed");
+        trust.note_failure(4, 5);
         assert!(trust.is_lost());
         trust.note_answer();
         assert!(!trust.is_lost());
-        trust.note_failure(4);
+        trust.note_failure(4, 6);
         trust.note_answer();
-        trust.note_failure(5);
+        trust.note_failure(7, 8);
         assert!(!trust.is_lost(), "one has passed in between");
     }
 }

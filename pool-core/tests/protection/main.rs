@@ -14,6 +14,7 @@ mod health;
 mod leaks;
 mod overload;
 mod pause;
+mod recycling;
 mod registry;
 mod scaling;
 mod slow;
