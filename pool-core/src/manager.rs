@@ -67,6 +67,9 @@ pub trait Manager: Send + Sync + 'static {
     /// [`PoolBuilder::connect`](crate::PoolBuilder::connect) opens, and, once validations have failed of
     /// new connections too, for each new one until one passes; of a used connection only when its
     /// [`condition`](Self::condition) is [`Condition::Ready`].
+    ///
+    /// When it fails or takes too long, the connection is closed, and those that were opened before
+    /// are replaced.
     fn validate(
         &self,
         conn: &mut Self::Connection,

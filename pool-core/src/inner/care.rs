@@ -76,6 +76,10 @@ impl<M: Manager> Inner<M> {
                         "{reason}, the connection is closed"
                     );
                 }
+                if care == Care::Validate {
+                    let now = inner.dial.clock.exact();
+                    inner.trust.note_failure(entry.slot.record.opened_at(), now);
+                }
                 if inner.concerns_all(care, &failure) {
                     inner.distrust(entry.slot.record.generation);
                 }
@@ -117,7 +121,8 @@ impl<M: Manager> Inner<M> {
         result
     }
 
-    /// Whether what has failed with one connection would fail with those of the same age, too.
+    /// Whether what has failed with one connection would fail with those of the same age, too. A panic
+    /// says nothing of the others, until one comes with a connection that was opened after it.
     fn concerns_all(&self, care: Care, failure: &Failure<M::Error>) -> bool {
         match (care, failure) {
             (Care::Validate, Failure::Panicked) => false,
@@ -133,8 +138,6 @@ impl<M: Manager> Inner<M> {
     /// than asked one after another, so that a failover costs one validation, not one for each.
     fn distrust(self: &Arc<Self>, generation: u32) {
         if self.dial.raise_generation_from(generation) {
-            self.trust
-                .note_failure(generation.into(), generation.into());
             tracing::warn!(
                 pool = %self.name,
                 generation = generation + 1,

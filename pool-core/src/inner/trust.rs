@@ -10,14 +10,16 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use super::clock::Nanos;
+
 /// None has failed since one has succeeded.
-const NONE: u64 = u64::MAX;
+const NONE: Nanos = Nanos::MAX;
 
 /// The trust in what is done to new connections; what two threads note at the same moment may count
 /// as either.
 #[derive(Debug)]
 pub(crate) struct Trust {
-    /// When it first failed since it has succeeded, in the measure of the connections' age.
+    /// When it first failed since it has succeeded.
     failed: AtomicU64,
     is_lost: AtomicBool,
 }
@@ -37,11 +39,11 @@ impl Trust {
         self.is_lost.load(Relaxed)
     }
 
-    /// It has failed now for a connection that was opened then: both generations, or both times.
-    pub(crate) fn note_failure(&self, opened: u64, now: u64) {
+    /// It has failed for a connection that was opened then.
+    pub(crate) fn note_failure(&self, opened_at: Nanos, now: Nanos) {
         match self.failed.load(Relaxed) {
             NONE => self.failed.store(now, Relaxed),
-            before if before < opened => self.is_lost.store(true, Relaxed),
+            before if before < opened_at => self.is_lost.store(true, Relaxed),
             _ => {}
         }
     }

@@ -107,3 +107,14 @@ async fn each_validation_that_takes_too_long_is_counted_also_that_of_a_new_conne
     let asked = mock.count(Step::Validate) - before;
     assert_eq!(pool.stats().validate_timeouts, asked as u64);
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_every_validation_panics_callers_learn_it_too() {
+    let mock = MockManager::new();
+    let pool = mute(&mock).connect().await.unwrap();
+    mock.always(Step::Validate, Act::Panic);
+    drop(pool.get().await.expect("a new one, which may be better"));
+    let error = pool.get().await.map(drop).unwrap_err();
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
+    assert!(error.to_string().contains("panicked"), "{error}");
+}
