@@ -9,7 +9,6 @@ use crate::config::{ConfigError, NestedAcquire, PoolConfig, Reuse, Shedding, Val
 use crate::error::{Error, Stage};
 use crate::inner::Inner;
 use crate::inner::bounded::Failure;
-use crate::inner::opener::OpenError;
 use crate::manager::Manager;
 use crate::pool::Pool;
 
@@ -218,10 +217,10 @@ impl<M: Manager> PoolBuilder<M> {
     }
 }
 
-fn start_failure<M: Manager>(error: OpenError<M>) -> Error<M::Error> {
-    let (stage, failure) = match error {
-        OpenError::Connect(failure) => (Stage::Connect, failure),
-        OpenError::Validate(failure) => (Stage::Validate, failure),
+fn start_failure<E: std::error::Error + 'static>(failure: Failure<E>) -> Error<E> {
+    let (stage, failure) = match failure {
+        Failure::Rejected(failure) => (Stage::Validate, *failure),
+        other => (Stage::Connect, other),
     };
     match failure {
         Failure::Failed(error) if stage == Stage::Connect => Error::Connect(error),

@@ -18,7 +18,7 @@ pub(crate) enum Failure<E> {
     /// What it made was broken at once.
     Broken,
     /// What it made did not pass its validation, for this reason.
-    Rejected(String),
+    Rejected(Box<Failure<E>>),
     /// The pool was closed meanwhile.
     Closed,
 }

@@ -16,7 +16,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use super::bounded::{Failure, bounded, caught_now};
-use super::care::Care;
 use super::clock::Nanos;
 use super::entry::{Entry, Slot};
 use super::exchange::Refusal;
@@ -144,7 +143,7 @@ impl<M: Manager> Inner<M> {
     async fn connect(mut permit: Permit<M>, mut purpose: Purpose) {
         let inner = Arc::clone(&permit.inner);
         while inner.may_connect(purpose).await {
-            match Self::open(&mut permit).await {
+            match Self::open(&mut permit, false).await {
                 Ok(entry) => return Self::make_available(entry, permit),
                 Err(Failure::Closed) => break,
                 Err(_) => purpose = Purpose::Demand,
@@ -179,8 +178,12 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// Opens a connection in the slot of `permit`, which goes on counting it as opening.
-    async fn open(permit: &mut Permit<M>) -> Result<Box<Entry<M>>, Failure<M::Error>> {
+    /// Opens a connection in the slot of `permit`, which goes on counting it as opening. It is
+    /// validated if that is asked for, or if a connect proves nothing; its life begins after that.
+    async fn open(
+        permit: &mut Permit<M>,
+        is_validated: bool,
+    ) -> Result<Box<Entry<M>>, Failure<M::Error>> {
         let inner = Arc::clone(&permit.inner);
         let opening = Opening::begin(&inner);
         let began = Instant::now();
@@ -188,20 +191,23 @@ impl<M: Manager> Inner<M> {
         let connect = async {
             let connect = async { inner.manager.connect().await };
             let conn = inner.unbroken(bounded(limit, connect).await?)?;
-            inner.trusted(conn).await
+            let took = began.elapsed();
+            if is_validated || inner.distrusts_connects() {
+                return Ok((inner.validated(conn).await?, took));
+            }
+            Ok((conn, took))
         };
         let connected = tokio::select! {
             connected = connect => connected,
             () = inner.shut_down() => Err(Failure::Closed),
         };
-        let conn = match connected {
-            Ok(conn) => conn,
+        let (conn, took) = match connected {
+            Ok(connected) => connected,
             Err(failure) => {
                 opening.failed(&failure);
                 return Err(failure);
             }
         };
-        let took = began.elapsed();
         let record = opening.succeeded();
         let now = inner.dial.clock.exact();
         record.open(now, inner.limits.expiry(now, inner.connecting.jitter()));
@@ -238,16 +244,17 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// A new connection, if that is enough to trust it, or if it passes its validation.
-    async fn trusted(&self, mut conn: M::Connection) -> Result<M::Connection, Failure<M::Error>> {
-        if self.config.validation == Validation::Never || !self.trust.is_lost() {
-            return Ok(conn);
-        }
+    fn distrusts_connects(&self) -> bool {
+        self.config.validation != Validation::Never && self.trust.is_lost()
+    }
+
+    /// A new connection, if it passes its validation: if not, its connect has failed.
+    async fn validated(&self, mut conn: M::Connection) -> Result<M::Connection, Failure<M::Error>> {
         match self.validate(&mut conn).await {
             Ok(()) => Ok(conn),
             Err(failure) => {
                 let _its_end = caught_now(|| drop(conn));
-                Err(Failure::Rejected(failure.told()))
+                Err(Failure::Rejected(Box::new(failure)))
             }
         }
     }
@@ -273,19 +280,16 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Opens and validates one connection for a caller that wants to know how it went.
-    pub(crate) async fn open_validated(mut permit: Permit<M>) -> Result<(), OpenError<M>> {
-        match Self::open(&mut permit).await {
+    pub(crate) async fn open_validated(mut permit: Permit<M>) -> Result<(), Failure<M::Error>> {
+        match Self::open(&mut permit, true).await {
+            Ok(entry) => {
+                Self::make_available(entry, permit);
+                Ok(())
+            }
             Err(failure) => {
                 permit.end();
-                Err(OpenError::Connect(failure))
+                Err(failure)
             }
-            Ok(entry) => match Self::tend(entry, Care::Validate).await {
-                Ok(entry) => {
-                    Self::make_available(entry, permit);
-                    Ok(())
-                }
-                Err(failure) => Err(OpenError::Validate(failure)),
-            },
         }
     }
 
@@ -305,10 +309,4 @@ impl<M: Manager> Inner<M> {
         }
         self.begin_connects(connects);
     }
-}
-
-/// Why a connection that a caller asked for could not be opened.
-pub(crate) enum OpenError<M: Manager> {
-    Connect(Failure<M::Error>),
-    Validate(Failure<M::Error>),
 }

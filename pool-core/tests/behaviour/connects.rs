@@ -1,6 +1,6 @@
 use pool_core::testing::{Act, MockManager, Step};
 use pool_core::{Error, Stage};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{MS, SECOND, builder, getter, settle};
 
@@ -210,6 +210,15 @@ async fn connect_opens_and_validates_the_minimum_or_says_why_not() {
     }
     let error = builder(&mock, 3, 2).connect().await.unwrap_err();
     assert!(matches!(error, Error::Config(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connect_comes_to_an_end_though_validating_takes_longer_than_a_lifetime() {
+    let mock = MockManager::new();
+    mock.always(Step::Validate, Act::SucceedAfter(2 * SECOND));
+    let connecting = builder(&mock, 2, 2).max_lifetime(SECOND).connect();
+    let pool = timeout(60 * SECOND, connecting).await.expect("it ends");
+    assert_eq!(pool.unwrap().stats().idle, 2);
 }
 
 #[tokio::test(start_paused = true)]
