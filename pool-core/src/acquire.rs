@@ -288,6 +288,9 @@ pub(crate) fn at_once<M: Manager>(
             Look::Unready(entry, Fitness::Unfit(reason)) => Inner::close_entry(entry, reason),
             Look::Unready(_, Fitness::Ready) => unreachable!("what is ready is handed out"),
             Look::Nothing if inner.is_shut_down() => return Err(Error::Closed),
+            Look::Nothing if inner.exchange.paused() == Some(WhilePaused::Fail) => {
+                return Err(Error::Paused);
+            }
             Look::Nothing => {
                 inner.open_ahead();
                 return Ok(None);

@@ -137,7 +137,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`].
+    /// [`Error::Closed`], and [`Error::Paused`] during a pause in which checkouts fail
+    /// ([`WhilePaused::Fail`]).
     #[track_caller]
     pub fn try_get(&self) -> Result<Option<PooledConnection<M>>, Error<M::Error>> {
         acquire::at_once(self.inner(), Location::caller())
