@@ -170,7 +170,7 @@ mod tests {
                 ("POOL_LIFETIME_JITTER", "25%"),
                 ("POOL_VALIDATION", "when_idle_for(250ms)"),
                 ("POOL_REUSE", "FIFO"),
-                ("POOL_NAME", "orders"),
+                ("POOL_NAME", " orders "),
             ],
         )
         .unwrap();

@@ -278,10 +278,24 @@ prop_compose! {
         PoolConfig {
             min_size, max_size, min_idle, max_connecting, acquire_timeout, max_lifetime,
             leak_threshold, lifetime_jitter, max_uses, max_waiting, validation, reuse,
-            name: name.filter(|name| name != "none"),
+            name: name
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !["", "none"].contains(&name.as_str())),
             ..PoolConfig::default()
         }
     }
+}
+
+#[test]
+fn blanks_around_a_name_are_no_part_of_it() {
+    let named = |name: &str| {
+        let name = Some(name.to_owned());
+        let default = PoolConfig::default();
+        PoolConfig { name, ..default }.checked(true)
+    };
+    let config = named(" orders\t").unwrap();
+    assert_eq!(config.name.as_deref(), Some("orders"));
+    assert!(named(" none ").is_err() && named(" ").is_err());
 }
 
 proptest! {

@@ -260,10 +260,14 @@ impl Value for Option<String> {
     const FORM: &'static str = "a text, or none";
 
     fn read(text: &str) -> Option<Self> {
-        Some((text != "none").then(|| text.to_owned()))
+        let name = text.trim();
+        Some((name != "none").then(|| name.to_owned()))
     }
     fn show(&self) -> Shown {
         Shown::text(self.as_deref().unwrap_or("none"))
+    }
+    fn normalise(&mut self) {
+        *self = self.take().map(|name| name.trim().to_owned());
     }
     fn broken_rule(&self) -> Option<String> {
         let name = self.as_deref()?;
