@@ -144,4 +144,25 @@ mod tests {
         );
         assert!(serde_json::from_str::<LatencySummary>(&written.replace("61.0", "-1")).is_err());
     }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn what_may_not_have_been_is_read_as_it_was_written() {
+        for last_validation in [None, Some(Duration::from_nanos(1_500_000_001))] {
+            let stats = crate::Stats {
+                last_validation,
+                ..crate::Stats::default()
+            };
+            let written = serde_json::to_value(stats).unwrap();
+            let expected = last_validation.map(|time| time.as_secs_f64());
+            assert_eq!(written["last_validation"], serde_json::json!(expected));
+            assert_eq!(
+                serde_json::from_value::<crate::Stats>(written).unwrap(),
+                stats
+            );
+        }
+        let mut written = serde_json::to_value(crate::Stats::default()).unwrap();
+        written["last_validation"] = (-1.0).into();
+        assert!(serde_json::from_value::<crate::Stats>(written).is_err());
+    }
 }

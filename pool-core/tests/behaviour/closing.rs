@@ -7,7 +7,7 @@ use pool_core::testing::{Act, MockManager, Step};
 use pool_core::{Error, Pool, Validation};
 use tokio::time::{Instant, sleep};
 
-use crate::{SECOND, builder, getter, open, settle};
+use crate::{SECOND, about_to, builder, getter, open, settle};
 
 #[tokio::test(start_paused = true)]
 async fn close_fails_waiters_at_once_lets_holders_finish_and_reports_who_did_not() {
@@ -125,17 +125,7 @@ async fn close_timeout_bounds_the_patience_with_a_validation_that_hangs() {
 async fn close_fails_a_checkout_at_once_whose_connection_is_validated_or_recycled() {
     for step in [Step::Validate, Step::Recycle] {
         let mock = MockManager::new();
-        let pool = builder(&mock, 1, 1)
-            .validation(Validation::Always)
-            .connect()
-            .await
-            .unwrap();
-        if step == Step::Recycle {
-            pool.retain(|conn, _| {
-                conn.make_dirty();
-                true
-            });
-        }
+        let pool = about_to(step, &mock, 1).await;
         mock.always(step, Act::SucceedAfter(SECOND));
         let checkout = getter(&pool);
         mock.until(|mock| mock.running(step) == 1).await;

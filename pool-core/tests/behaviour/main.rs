@@ -21,8 +21,8 @@ mod unkind;
 
 use std::time::Duration;
 
-use pool_core::testing::MockManager;
-use pool_core::{Pool, PoolBuilder};
+use pool_core::testing::{MockManager, Step};
+use pool_core::{Pool, PoolBuilder, Validation};
 use tokio::task::JoinHandle;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,6 +35,20 @@ fn builder(mock: &MockManager, min: usize, max: usize) -> PoolBuilder<MockManage
 /// A pool whose minimum is open.
 async fn open(mock: &MockManager, min: usize, max: usize) -> Pool<MockManager> {
     builder(mock, min, max).connect().await.unwrap()
+}
+
+/// A pool with one connection open, which the next checkout is to validate, or to recycle where that
+/// is the step.
+async fn about_to(step: Step, mock: &MockManager, max: usize) -> Pool<MockManager> {
+    let builder = builder(mock, 1, max).validation(Validation::Always);
+    let pool = builder.connect().await.unwrap();
+    if step == Step::Recycle {
+        pool.retain(|conn, _| {
+            conn.make_dirty();
+            true
+        });
+    }
+    pool
 }
 
 /// Waits in a task for a connection, and gives its number.

@@ -11,7 +11,7 @@ use pool_core::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{MS, SECOND, builder, open, settle};
+use crate::{MS, SECOND, about_to, builder, open, settle};
 
 /// Polls a checkout so often and drops it.
 async fn cancel_after(pool: &Pool<MockManager>, polls: usize) {
@@ -30,17 +30,9 @@ async fn dropping_a_checkout_at_any_await_point_loses_nothing() {
     for step in [Step::Connect, Step::Validate, Step::Recycle] {
         for polls in 0..4 {
             let mock = MockManager::new();
-            let pool = builder(&mock, 1, 2)
-                .validation(Validation::Always)
-                .connect()
-                .await
-                .unwrap();
+            let pool = about_to(step, &mock, 2).await;
             mock.next(step, [Act::SucceedAfter(10 * MS)]);
             let held = (step == Step::Connect).then(|| pool.try_get().unwrap().unwrap());
-            if step == Step::Recycle {
-                let conn = pool.get().await.unwrap();
-                conn.make_dirty();
-            }
             cancel_after(&pool, polls).await;
             sleep(SECOND).await;
             drop(held);
