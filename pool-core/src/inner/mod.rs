@@ -344,13 +344,16 @@ impl<M: Manager> Inner<M> {
 
     pub(crate) fn health(&self) -> Health {
         let now = self.dial.clock.exact();
+        let (stats, connecting) = (self.stats(), &self.connecting);
+        // A pool that makes do with what it has does well as long as nobody waits for more.
+        let is_short = stats.waiting > 0 && connecting.last_error().is_some();
         health::judge(health::Signs {
-            stats: self.stats(),
+            stats,
             is_closed: self.is_shut_down(),
             paused: self.exchange.paused(),
-            breaker: self.connecting.breaker_state(),
-            is_failing: self.connecting.is_failing(),
-            last_connect_error: self.connecting.last_failure(now),
+            breaker: connecting.breaker_state(),
+            is_failing: is_short || connecting.is_failing(),
+            last_connect_error: connecting.last_failure(now),
             recycle_error: self.recycling.failure(now),
             overdue: self.overdue(),
         })

@@ -128,12 +128,17 @@ async fn a_pool_without_any_connection_does_not_make_do_with_none() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_in_vain_is_told_that_the_server_has_no_room() {
     let (pool, held) = full_after_one().await;
-    let waited = pool.get_timeout(2 * SECOND).await.map(drop);
-    let told = waited.unwrap_err().to_string();
+    let (waited, health) = tokio::join!(pool.get_timeout(2 * SECOND), async {
+        tokio::time::sleep(SECOND).await;
+        pool.health().to_string()
+    });
+    let told = waited.map(drop).unwrap_err().to_string();
     assert!(
         told.contains("last connect failed: too many connections"),
         "{told}"
     );
+    assert_eq!(health, "degraded: connects fail: too many connections");
+    assert!(pool.health().reasons.is_empty(), "nobody waits any more");
     let failure = pool.health().last_connect_error.unwrap();
     assert_eq!(failure.error, "too many connections");
     pool.manager().is_full.store(false, Relaxed);
