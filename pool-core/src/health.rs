@@ -6,6 +6,7 @@
 //! | the pool is paused, and checkouts fail meanwhile | unhealthy |
 //! | the pool is paused, and checkouts wait meanwhile | degraded |
 //! | connects fail or the breaker is open, and no connection is left | unhealthy |
+//! | the same, and for 20 s none was tried because nobody asks (`min_size` is 0) | degraded |
 //! | connects fail, or the breaker is open | degraded |
 //! | recycling fails, also of connections opened since it began to | degraded |
 //! | checkouts wait while every connection is in use | degraded |
@@ -18,6 +19,10 @@ use std::time::Duration;
 use crate::inner::exchange::WhilePaused;
 use crate::policy::breaker::BreakerState;
 use crate::stats::{Holder, Stats};
+
+/// Longer than any pause between two attempts: a pool that has made none for so long leaves it to the next
+/// checkout.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// How a pool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -98,7 +103,7 @@ pub(crate) struct Signs {
     pub(crate) is_closed: bool,
     pub(crate) paused: Option<WhilePaused>,
     pub(crate) breaker: BreakerState,
-    /// Whether the last connect failed.
+    /// Whether connects fail, or the pool makes do with less than those need who wait.
     pub(crate) is_failing: bool,
     pub(crate) last_connect_error: Option<ConnectFailure>,
     /// Why recycling fails, if it does whatever the connection.
@@ -139,7 +144,12 @@ pub(crate) fn judge(signs: Signs) -> Health {
         };
         found(status, "the pool is paused".to_owned());
     }
-    let cannot_connect = if stats.idle + stats.active == 0 {
+    // Who is not ready gets no requests. Where only a request makes the pool try again, it would stay so.
+    let last = health.last_connect_error.as_ref();
+    let is_trying = stats.opening > 0
+        || last.is_some_and(|failure| failure.ago < LONGEST_PAUSE)
+        || breaker == BreakerState::ForcedOpen;
+    let cannot_connect = if stats.idle + stats.active == 0 && is_trying {
         HealthStatus::Unhealthy
     } else {
         HealthStatus::Degraded
@@ -240,7 +250,7 @@ mod tests {
             breaker: BreakerState::Open,
             ..signs()
         };
-        open.stats.idle = 0;
+        (open.stats.idle, open.stats.opening) = (0, 1);
         let health = judge(open);
         assert!(!health.is_ready());
         assert_eq!(health.to_string(), "unhealthy: the circuit breaker is open");

@@ -61,6 +61,19 @@ async fn age_and_last_validation_are_told() {
     assert_eq!(stats.age.as_secs(), 8);
 }
 
+/// Who is not ready gets no requests, and this pool tries again only for a request.
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_leaves_its_server_alone_is_ready_to_be_asked() {
+    let (_, builder) = refusing();
+    let pool = builder.build().unwrap();
+    pool.get().await.unwrap_err();
+    assert!(!pool.health().is_ready());
+    sleep(100 * SECOND).await;
+    assert_eq!(pool.health().status, HealthStatus::Degraded);
+    pool.breaker().trip();
+    assert!(!pool.health().is_ready(), "by hand: nothing is tried");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_cannot_connect_is_unhealthy_and_names_the_error() {
     let (_, builder) = refusing();
