@@ -63,8 +63,10 @@ async fn a_note_is_kept_and_the_dashboard_is_there() {
     let added = ask(server, "POST /notes", "\"milk\"").await;
     assert!(added.starts_with("HTTP/1.0 201"), "{added}");
     assert!(ask(server, "GET /notes", "").await.ends_with("[\"milk\"]"));
-    let ready = ask(server, "GET /pools/ready", "").await;
-    assert!(ready.starts_with("HTTP/1.0 200"), "{ready}");
+    for path in ["/pools", "/pools/", "/pools/ready"] {
+        let answer = ask(server, &format!("GET {path}"), "").await;
+        assert!(answer.starts_with("HTTP/1.0 200"), "{path}: {answer}");
+    }
 }
 
 #[tokio::test]

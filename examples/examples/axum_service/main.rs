@@ -17,6 +17,7 @@ mod notes;
 mod service;
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use pool_core::{Pool, Pools};
@@ -28,7 +29,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::notes::Notes;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        // An error that `main` returns is shown as `Debug`.
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     if let Ok(url) = std::env::var("DATABASE_URL") {
         return serve(PgManager::from_url(&url)?).await;
     }

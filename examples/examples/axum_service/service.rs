@@ -22,7 +22,7 @@ pub(crate) fn router<M: Notes>(pool: Pool<M>, pools: &Pools, limit: Duration) ->
         .route("/slow", get(slow::<M>))
         .with_state(pool)
         .layer(middleware::from_fn_with_state(limit, in_time))
-        .nest("/pools", Dashboard::new(pools).router())
+        .nest_service("/pools", Dashboard::new(pools).router())
 }
 
 async fn list<M: Notes>(Conn(mut conn): Conn<M>) -> Result<Json<Vec<String>>, Failure> {

@@ -13,9 +13,14 @@ use crate::{http, pools};
 #[tokio::test]
 async fn each_endpoint_says_how_the_pools_are() {
     let (pools, held) = pools().await;
-    let nested = Router::new().nest("/pools", Dashboard::new(&pools).router());
+    let nested = Router::new().nest_service("/pools", Dashboard::new(&pools).router());
     let server = http::serve(nested).await;
 
+    for page in ["/pools", "/pools/"] {
+        let (status, text) = http::get(server, page).await;
+        assert_eq!(status, 200, "{page}");
+        assert!(text.contains("<title>"), "{page}");
+    }
     let (status, view) = http::get(server, "/pools/api/stats").await;
     let view: Value = serde_json::from_str(&view).unwrap();
     assert_eq!(status, 200);

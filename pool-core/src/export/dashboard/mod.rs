@@ -17,8 +17,11 @@
 //! use pool_core::{Pools, export::dashboard::Dashboard};
 //!
 //! let pools = Pools::new();
-//! let app: axum::Router = axum::Router::new().nest("/pools", Dashboard::new(&pools).router());
+//! let dashboard = Dashboard::new(&pools).router();
+//! let app: axum::Router = axum::Router::new().nest_service("/pools", dashboard);
 //! ```
+//!
+//! As a service it answers at `/pools/` too; nested as a router, at `/pools` only.
 
 mod actions;
 mod stream;

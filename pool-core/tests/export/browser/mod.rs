@@ -51,7 +51,7 @@ impl Shop {
         pools.insert("stock", stock.clone());
 
         let dashboard = Dashboard::new(&pools).actions(|_| true);
-        let app = Router::new().nest("/pools", dashboard.router());
+        let app = Router::new().nest_service("/pools", dashboard.router());
         let server = http::serve(app).await;
         let mut page = Page::open(&format!("http://{server}/pools")).await;
         page.until("document.querySelector('#link')?.textContent === 'live'")
