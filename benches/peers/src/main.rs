@@ -1,7 +1,7 @@
 //! This pool against the others: one run, the same work, the same no-op connection.
 //!
 //! ```text
-//! main      the command
+//! main      the command                        lines    what is said to whoever runs it
 //! rounds    interleaved rounds, medians        table    for people
 //! once      a run in a process of its own      machine  how far apart the cores are at the moment
 //! pools     an adapter for each pool           peer     what every pool is asked to do
@@ -12,6 +12,7 @@
 mod contest;
 #[cfg(feature = "databases")]
 mod databases;
+mod lines;
 mod machine;
 mod once;
 mod peer;
@@ -21,12 +22,13 @@ mod scenarios;
 mod stage;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::contest::Contest;
+use crate::lines::{print, say};
 
 /// Compares connection pools over the same no-op connection, in interleaved rounds of one run.
 #[derive(Debug, Parser)]
@@ -59,29 +61,41 @@ fn main() -> ExitCode {
     if let [contest, contender, address] = &options.once[..] {
         return once(&contests, contest, contender, address);
     }
+    for file in [&options.json, &options.markdown].into_iter().flatten() {
+        if let Some(folder) = missing_folder(file) {
+            say(&format!(
+                "error: {}: there is no folder {}",
+                file.display(),
+                folder.display()
+            ));
+            return ExitCode::from(2);
+        }
+    }
     let only = options.only.unwrap_or_default();
     let chosen: Vec<_> = contests.iter().filter(|c| c.key.contains(&only)).collect();
     if chosen.is_empty() {
         let known: Vec<_> = contests.iter().map(|contest| contest.key).collect();
         let known = known.join(", ");
-        eprintln!("error: --only ({only}) must be part of one of these names: {known}");
-        eprintln!("those of real databases need `cargo peers --features databases`");
+        say(&format!(
+            "error: --only ({only}) must be part of one of these names: {known}"
+        ));
+        say("those of real databases need `cargo peers --features databases`");
         return ExitCode::from(2);
     }
     let mut text = introduction(options.rounds);
-    println!("{text}");
+    print(&text);
     let mut rows = Vec::new();
     for contest in chosen {
         let stage = match (contest.set_up)() {
             Ok(stage) => stage,
             Err(error) => {
-                eprintln!("{} is left out: {error}", contest.key);
+                say(&format!("{} is left out: {error}", contest.key));
                 continue;
             }
         };
         let measured = rounds::run(contest, &stage.address, options.rounds.max(1));
         let table = table::markdown(&measured);
-        println!("{table}");
+        print(&table);
         text.push('\n');
         text.push_str(&table);
         rows.extend(measured);
@@ -91,11 +105,19 @@ fn main() -> ExitCode {
     for (file, text) in files {
         let Some(file) = file else { continue };
         if let Err(error) = std::fs::write(&file, text) {
-            eprintln!("error: {}: {error}", file.display());
+            say(&format!("error: {}: {error}", file.display()));
             return ExitCode::from(2);
         }
     }
     ExitCode::SUCCESS
+}
+
+/// The folder in which `file` is to be, if there is none: better told before a long run than after it.
+fn missing_folder(file: &Path) -> Option<&Path> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())?;
+    (!folder.is_dir()).then_some(folder)
 }
 
 /// How the tables are read.
@@ -123,10 +145,25 @@ fn once(contests: &[Contest], contest: &str, contender: &str, address: &str) -> 
         .flat_map(|contest| &contest.contenders)
         .find(|known| known.name == contender);
     let Some(contender) = contender else {
-        eprintln!("error: no such pool in {contest}");
+        say(&format!("error: no such pool in {contest}"));
         return ExitCode::from(2);
     };
     let printed = serde_json::to_string(&(contender.run)(address));
-    println!("{}", printed.expect("numbers can be written as JSON"));
+    print(&printed.expect("numbers can be written as JSON"));
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::missing_folder;
+
+    #[test]
+    fn a_file_here_or_in_a_folder_that_is_there_can_be_written_and_no_other() {
+        assert_eq!(missing_folder(Path::new("figures.json")), None);
+        assert_eq!(missing_folder(Path::new("/figures.json")), None);
+        let nowhere = missing_folder(Path::new("/nowhere/at/all.json"));
+        assert_eq!(nowhere, Some(Path::new("/nowhere/at")));
+    }
 }

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::contest::{Contender, Contest, Values};
+use crate::lines::say;
 
 /// A run takes a few seconds; what takes longer does not end.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -29,7 +30,7 @@ pub(crate) fn run(contest: &Contest, contender: &Contender, address: &str) -> Va
         Err(error) => Err(error.to_string()),
     };
     told.unwrap_or_else(|why| {
-        eprintln!("{} in {}: {why}", contender.name, contest.key);
+        say(&format!("{} in {}: {why}", contender.name, contest.key));
         Values::new()
     })
 }

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::contest::{Contender, Contest, Metric, Values};
+use crate::lines::say;
 use crate::machine::Cores;
 use crate::once;
 
@@ -65,10 +66,10 @@ pub(crate) fn run(contest: &Contest, address: &str, rounds: usize) -> Vec<Row> {
         .map(|(_, round)| round)
         .collect();
     if kept.is_empty() {
-        eprintln!(
-            "{}: how far apart the cores are changed in every round",
-            contest.key
-        );
+        let key = contest.key;
+        say(&format!(
+            "{key}: how far apart the cores are changed in every round"
+        ));
         return Vec::new();
     }
     let rows = |(place, pool)| {

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use super::client::{Client, Failure};
 use crate::contest::{Metric, Values};
+use crate::lines::say;
 use crate::scenarios::block_on;
 use crate::scenarios::contended::least_to_most;
 use crate::scenarios::waits::{Waits, per_second};
@@ -37,7 +38,7 @@ pub(super) fn run<C: Client>(address: &str, tasks: usize) -> Values {
             least_to_most(&served),
         ],
         Err(failure) => {
-            eprintln!("{}: {failure}", C::NAME);
+            say(&format!("{}: {failure}", C::NAME));
             Values::new()
         }
     }
