@@ -121,8 +121,7 @@ impl<M: Manager> Inner<M> {
         result
     }
 
-    /// Whether what has failed with one connection would fail with those of the same age, too. A panic
-    /// says nothing of the others, until one comes with a connection that was opened after it.
+    /// Whether what has failed with one connection would fail with those of the same age, too.
     fn concerns_all(&self, care: Care, failure: &Failure<M::Error>) -> bool {
         match (care, failure) {
             (Care::Validate, Failure::Panicked) => false,
