@@ -15,6 +15,7 @@
 //!
 //! - [`Postgres`], [`MySql`] (MariaDB, or Oracle's MySQL) and [`PgBouncer`] say what to start;
 //!   [`Server`] is what runs: its addresses, its end, its hanging, its memory.
+//! - [`Postgres::standby_of`] and [`MySql::replica_of`] follow a server until [`Server::promote`].
 //! - [`Session`] is a connection without a driver, for what a test has to ask on the side.
 //! - [`FaultProxy`] stands between a pool and its server and delays, cuts, swallows or refuses.
 //! - [`Scratch`] is a folder for files that go with the process.
@@ -62,6 +63,7 @@ mod postgres;
 mod processes;
 mod programs;
 mod proxy;
+mod replication;
 mod running;
 mod scratch;
 mod server;

@@ -7,6 +7,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::account::Account;
@@ -15,6 +16,7 @@ use crate::error::ServerError;
 use crate::folder::Folder;
 use crate::kind::Kind;
 use crate::programs;
+use crate::replication;
 use crate::running::Recipe;
 use crate::server::{Server, off_the_runtime};
 use crate::template::Template;
@@ -45,6 +47,8 @@ pub struct MySql {
     settings: Vec<(String, String)>,
     connections: u32,
     tls: bool,
+    keeps_log: bool,
+    primary: Option<SocketAddr>,
 }
 
 /// Which of the two, and where its programs are.
@@ -85,7 +89,21 @@ impl MySql {
         self
     }
 
-    /// Starts it; returns when it answers.
+    /// Lets replicas follow it, and lets it be one. Of MariaDB only.
+    pub fn replicated(mut self) -> Self {
+        self.keeps_log = true;
+        self
+    }
+
+    /// Makes it a replica of `primary`, which runs and is [`replicated`](Self::replicated), as the
+    /// replica has to be. It takes no writes of users without the right to write all the same
+    /// (`root` has it).
+    pub fn replica_of(mut self, primary: &Server) -> Self {
+        self.primary = Some(primary.address());
+        self
+    }
+
+    /// Starts it; returns when it answers, a replica when it has caught up.
     ///
     /// # Errors
     ///
@@ -132,7 +150,13 @@ impl MySql {
             for (name, value) in &self.settings {
                 set(name, value);
             }
-            arguments.push("--skip-log-bin".to_owned());
+            if self.keeps_log {
+                arguments.push("--log-bin=log".to_owned());
+                // No two that run have the same.
+                arguments.push(format!("--server-id={port}"));
+            } else {
+                arguments.push("--skip-log-bin".to_owned());
+            }
             Ok(Recipe {
                 kind: Kind::MySql,
                 program: program.clone(),
@@ -142,6 +166,10 @@ impl MySql {
             })
         })?;
         let mut console = server.console()?;
+        if let Some(primary) = self.primary {
+            replication::follow(&mut console, primary)?;
+            return Ok(server);
+        }
         console.query("CREATE DATABASE pool")?;
         if let Flavour::Oracle { .. } = flavour {
             // Its `root` may come over the socket only.

@@ -10,6 +10,7 @@ use crate::error::ServerError;
 use crate::folder::Folder;
 use crate::kind::Kind;
 use crate::programs;
+use crate::replication;
 use crate::running::Recipe;
 use crate::server::{Server, off_the_runtime};
 use crate::template::Template;
@@ -40,6 +41,8 @@ pub struct Postgres {
     settings: Vec<(String, String)>,
     access: Vec<String>,
     tls: bool,
+    /// How to reach the server it is to be a standby of.
+    primary: Option<String>,
 }
 
 impl Postgres {
@@ -79,6 +82,25 @@ impl Postgres {
         self
     }
 
+    /// Lets standbys follow it, up to five, and lets it be one. With `synchronous_standby_names` set to
+    /// `*` a commit is acknowledged once a standby has it: without a standby, never.
+    pub fn replicated(self) -> Self {
+        self.setting("wal_level", "replica")
+            .setting("max_wal_senders", "10")
+            .setting("synchronous_commit", "on")
+    }
+
+    /// Makes it a standby of `primary`, which runs and is [`replicated`](Self::replicated), as the
+    /// standby has to be: it begins as a copy, follows, and answers what only reads. Connections and
+    /// locks must not be fewer than there.
+    pub fn standby_of(mut self, primary: &Server) -> Self {
+        let socket = primary.socket();
+        let folder = socket.parent().unwrap_or(&socket).display();
+        let port = primary.address().port();
+        self.primary = Some(format!("host={folder} port={port} user=postgres"));
+        self
+    }
+
     /// Starts it; returns when it answers.
     ///
     /// # Errors
@@ -89,7 +111,10 @@ impl Postgres {
         let postgres = initdb.with_file_name("postgres");
         let folder = Folder::new(Account::unprivileged())?;
         let data = folder.path().join("data");
-        make_data(&folder, &initdb, &data)?;
+        match &self.primary {
+            Some(primary) => replication::copy_primary(&folder, &initdb, primary, &data)?,
+            None => make_data(&folder, &initdb, &data)?,
+        }
         self.write_access(&data)?;
         let certificates = if self.tls {
             Some(Certificates::new(&folder)?)

@@ -82,6 +82,10 @@ impl Server {
             .map_or("", |(_, version)| version)
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.running.recipe.kind
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         port::local(self.running.port)

@@ -117,6 +117,11 @@ fn a_hanging_postgres_of_a_killed_test_process_is_gone() {
 }
 
 #[test]
+fn a_standby_of_a_killed_test_process_is_gone() {
+    killed("a_standby_of_a_killed_test_process_is_gone", "standby");
+}
+
+#[test]
 fn a_mysql_of_a_killed_test_process_is_gone() {
     killed("a_mysql_of_a_killed_test_process_is_gone", "mysql");
 }
@@ -168,10 +173,12 @@ fn killed(test: &str, kind: &str) {
 }
 
 fn be_killed(kind: &str) {
-    let server = if kind == "mysql" {
-        MySql::new().start()
-    } else {
-        Postgres::new().start()
+    let plan = Postgres::new().replicated();
+    let primary = (kind == "standby").then(|| plan.start().unwrap());
+    let server = match &primary {
+        Some(primary) => plan.standby_of(primary).start(),
+        None if kind == "mysql" => MySql::new().start(),
+        None => Postgres::new().start(),
     };
     let server = server.unwrap();
     let session = server.session().unwrap();

@@ -321,3 +321,39 @@ fn a_query_in_flight_is_told_of_the_cut() {
 
     assert!(matches!(asking.join().unwrap(), Err(SessionError::Io(_))));
 }
+
+#[test]
+fn a_redirect_leads_new_connects_elsewhere_and_leaves_present_ones() {
+    let old = Postgres::new().start().unwrap();
+    let new = Postgres::new().start().unwrap();
+    let proxy = FaultProxy::before(&old).unwrap();
+    let port = |session: &mut Session| session.query("SHOW port").unwrap().remove(0).remove(0);
+    let mut before = old.session_at(proxy.address()).unwrap();
+
+    proxy.redirect(&new);
+
+    let mut after = old.session_at(proxy.address()).unwrap();
+    assert_eq!(port(&mut before), Some(old.address().port().to_string()));
+    assert_eq!(port(&mut after), Some(new.address().port().to_string()));
+    proxy.cut();
+    assert!(!is_alive(&mut before));
+}
+
+#[test]
+fn a_connect_that_is_held_goes_where_the_proxy_leads_when_it_is_let_through() {
+    let old = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let new = Postgres::new().start().unwrap();
+    let proxy = FaultProxy::start(old.local_addr().unwrap()).unwrap();
+    proxy.black_hole();
+    let address = proxy.address();
+
+    let session = thread::scope(|scope| {
+        let held = scope.spawn(|| new.session_at(address));
+        eventually("the connect is held", || proxy.attempted() == 1);
+        proxy.redirect(&new);
+        proxy.forward().unwrap();
+        held.join().unwrap()
+    });
+
+    assert!(is_alive(&mut session.unwrap()));
+}

@@ -43,6 +43,7 @@ use relay::{Relay, Signals};
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
+    target: watch::Sender<SocketAddr>,
     connects: Arc<Connects>,
     flow: watch::Sender<Flow>,
     /// How often `drop_after` was called.
@@ -85,12 +86,13 @@ impl FaultProxy {
             Door::anywhere()?
         };
         let (orders, received) = mpsc::unbounded_channel();
+        let target = watch::Sender::new(target);
         let flow = watch::Sender::new(Flow::Forward);
         let half_close = watch::Sender::new(());
         let connects = Arc::new(Connects::default());
         let proxy = Proxy {
             door,
-            target,
+            target: target.subscribe(),
             relays: JoinSet::new(),
             cut: watch::Sender::new(()),
             flow: flow.clone(),
@@ -102,6 +104,7 @@ impl FaultProxy {
             .spawn(move || proxy.run(&runtime, received))?;
         Ok(Self {
             address,
+            target,
             connects,
             flow,
             rounds: AtomicU64::new(0),
@@ -156,6 +159,13 @@ impl FaultProxy {
     /// to say, and can still write to it.
     pub fn half_close(&self) {
         self.half_close.send_replace(());
+    }
+
+    /// Leads to another server from now on, as an address or a name that moves in a failover does.
+    /// Present connections stay where they are; [`cut`](Self::cut) ends them, as the machine that has
+    /// the address now would.
+    pub fn redirect(&self, server: &Server) {
+        self.target.send_replace(server.address());
     }
 
     /// Refuses connects until [`forward`](Self::forward); present connections go on. A connect that
@@ -227,7 +237,7 @@ impl Drop for FaultProxy {
 /// What the thread owns.
 struct Proxy {
     door: Door,
-    target: SocketAddr,
+    target: watch::Receiver<SocketAddr>,
     relays: JoinSet<()>,
     cut: watch::Sender<()>,
     flow: watch::Sender<Flow>,
@@ -247,7 +257,7 @@ impl Proxy {
                     client = self.door.accept() => {
                         let relay = Relay {
                             client,
-                            target: self.target,
+                            target: self.target.clone(),
                             number: self.connects.attempted(),
                             connects: Arc::clone(&self.connects),
                             signals: Signals {

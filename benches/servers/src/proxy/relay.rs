@@ -28,7 +28,8 @@ pub(super) struct Signals {
 #[derive(Debug)]
 pub(super) struct Relay {
     pub(super) client: TcpStream,
-    pub(super) target: SocketAddr,
+    /// Where the server is; looked at when there is something to connect for.
+    pub(super) target: watch::Receiver<SocketAddr>,
     pub(super) number: usize,
     pub(super) connects: Arc<Connects>,
     pub(super) signals: Signals,
@@ -56,7 +57,8 @@ impl Relay {
     /// Connects and carries until both directions have ended, or one breaks.
     async fn carry(&mut self, server: &mut Option<TcpStream>) -> io::Result<()> {
         pass(&mut self.signals.flow).await;
-        let server = server.insert(TcpStream::connect(self.target).await?);
+        let target = *self.target.borrow();
+        let server = server.insert(TcpStream::connect(target).await?);
         self.connects.accepted(self.number);
         self.client.set_nodelay(true)?;
         server.set_nodelay(true)?;
