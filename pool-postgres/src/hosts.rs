@@ -137,7 +137,8 @@ impl Hosts {
         }
     }
 
-    /// As they are, or shuffled; who failed lately comes last.
+    /// As they are, or shuffled; who failed lately comes last, of several the one that failed last. Were
+    /// it the order that is given, one that hangs could use up the time of all others again and again.
     fn ordered<T: fmt::Display>(&self, mut servers: Vec<T>) -> Vec<T> {
         if servers.len() < 2 {
             return servers;
@@ -149,7 +150,7 @@ impl Hosts {
         let failed = self.failed();
         servers.sort_by_cached_key(|server| {
             let at = failed.get(&server.to_string());
-            at.is_some_and(|at| at.elapsed() < REST)
+            at.copied().filter(|at| at.elapsed() < REST)
         });
         servers
     }
@@ -214,6 +215,17 @@ mod tests {
         drop(hosts.begin(&a));
         hosts.begin(&a).succeed();
         assert_eq!(order(&hosts), [a, b, c]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_all_failed_lately_the_one_comes_first_that_has_rested_longest() {
+        let hosts = hosts("postgres://a,b/db");
+        let [a, b] = ["a:5432", "b:5432"];
+        for (failing, then) in [(b, [a, b]), (a, [b, a]), (b, [a, b])] {
+            drop(hosts.begin(&failing));
+            assert_eq!(order(&hosts), then);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
     }
 
     #[test]
