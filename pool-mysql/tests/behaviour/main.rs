@@ -13,6 +13,7 @@ mod ambiguous;
 mod conformance;
 mod connecting;
 mod errors;
+mod failover;
 mod given_up;
 mod interrupting;
 mod recycling;

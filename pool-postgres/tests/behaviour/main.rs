@@ -6,6 +6,7 @@
 mod binding;
 mod conformance;
 mod copies;
+mod failover;
 mod failures;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod front;
