@@ -123,7 +123,7 @@
 //! | --- | --- | --- |
 //! | PostgreSQL 15 | by every test | `tokio-postgres` 0.7.18 |
 //! | PgBouncer 1.18, transaction mode | `pooler.rs` | |
-//! | PostgreSQL 14, 16, 17, 18 | by every test, on demand (`scripts/test-postgres`) | |
+//! | PostgreSQL 14, 16, 17, 18 | by every test but the failovers, on demand (`scripts/test-postgres`) | |
 //! | 12, 13 | not by us; the protocol (3.0) is the same | |
 //!
 //! [`PgConnection::server_version`] tells which one answers.
