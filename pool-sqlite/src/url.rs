@@ -156,6 +156,9 @@ impl SqliteConfig {
                 let rule = "a duration such as 500ms, 60s or 5m, or none";
                 self.query_timeout = duration::parse_limit(value).ok_or_else(|| refuse(rule))?;
             }
+            "validation_query" if value.trim().is_empty() => {
+                return Err(refuse("a statement, such as SELECT%201"));
+            }
             "validation_query" => value.clone_into(&mut self.validation_query),
             "workers" => {
                 self.workers = match value.parse() {
@@ -349,6 +352,13 @@ mod tests {
             refused("sqlite:a.db?workers=0"),
             "workers (`0`) must be a number of threads, at least 1"
         );
+        for empty in ["", "%20"] {
+            let error = refused(&format!("sqlite:a.db?validation_query={empty}"));
+            assert!(
+                error.ends_with("must be a statement, such as SELECT%201"),
+                "{error}"
+            );
+        }
         assert!(refused("sqlite:a.db?buzy_timeout=1s").contains("no setting `buzy_timeout`"));
         assert!(refused("sqlite:a.db?pool_max_size=1").contains("PoolConfig::from_url_query"));
         assert!(refused("sqlite:").contains("names no file"));
