@@ -118,6 +118,9 @@ impl MySqlConfig {
                     ));
                 }
             }),
+            "validation_query" if value.trim().is_empty() => {
+                return Err(refuse("a statement, such as SELECT%201"));
+            }
             "validation_query" => self.validation_query(value),
             "kill_abandoned" => self.kill_abandoned(match value {
                 "on" | "true" | "1" => true,
@@ -210,6 +213,10 @@ mod tests {
                 "fast, verified or clean",
             ),
             ("mysql://u:hunter2@h/db?statement_timeout=-1s", "duration"),
+            (
+                "mysql://u:hunter2@h/db?validation_query=",
+                "must be a statement",
+            ),
             (
                 "mysql://u:hunter2@h/db?pool_max_size=5",
                 "PoolConfig::from_url_query",
