@@ -14,12 +14,15 @@ pub(crate) struct Check {
     pub(crate) id: &'static str,
     pub(crate) title: &'static str,
     pub(crate) target: &'static str,
-    /// `null` where nothing was measured.
+    /// `null` where nothing was measured, or where the check ended with an error.
     pub(crate) measured: Option<f64>,
     pub(crate) unit: &'static str,
     /// `null` where nothing was measured; never true then.
     passed: Option<bool>,
     pub(crate) method: String,
+    /// What the check ended with, which then has failed; left out where it came to a result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// What a check is about.
@@ -41,12 +44,15 @@ pub(crate) enum Finding {
 impl Topic {
     /// Settles what came of it.
     pub(crate) fn settle(self, found: Result<Finding, Failure>) -> Check {
+        let mut error = None;
         let (measured, passed, remark) = match found {
-            Ok(Finding::Measured(figure, passed)) => (Some(figure), Some(passed), None),
-            Ok(Finding::NotMeasured(why)) => (None, None, Some(format!("not measured: {why}"))),
-            Err(error) => (None, Some(false), Some(format!("failed: {error}"))),
+            Ok(Finding::Measured(figure, passed)) => (Some(figure), Some(passed), String::new()),
+            Ok(Finding::NotMeasured(why)) => (None, None, format!(" (not measured: {why})")),
+            Err(failure) => {
+                error = Some(failure.to_string());
+                (None, Some(false), format!(" (failed: {failure})"))
+            }
         };
-        let remark = remark.map_or_else(String::new, |remark| format!(" ({remark})"));
         let check = Check {
             id: self.id,
             title: self.title,
@@ -55,6 +61,7 @@ impl Topic {
             unit: self.unit,
             passed,
             method: format!("{}{remark}", self.method),
+            error,
         };
         print(&check.line());
         check
@@ -65,6 +72,7 @@ impl Check {
     pub(crate) fn verdict(&self) -> &'static str {
         match self.passed {
             Some(true) => "pass",
+            Some(false) if self.error.is_some() => "ERROR",
             Some(false) => "FAIL",
             None => "none",
         }
@@ -81,7 +89,7 @@ impl Check {
             ..
         } = self;
         let mut line =
-            format!("{verdict}  {id:<7} {title:<58} {measured:>10} {unit:<14} target {target}");
+            format!("{verdict:<5} {id:<7} {title:<58} {measured:>10} {unit:<14} target {target}");
         if self.passed != Some(true) {
             let _ = write!(line, "\n      {}", self.method);
         }
@@ -149,9 +157,24 @@ mod tests {
         let none = TOPIC.settle(Ok(Finding::NotMeasured("no server".to_owned())));
         assert_eq!((none.measured, none.passed), (None, None));
         assert!(none.method.contains("no server"));
-        let failed = TOPIC.settle(Err("it broke".into()));
-        assert_eq!((failed.measured, failed.passed), (None, Some(false)));
         let good = TOPIC.settle(Ok(Finding::Measured(1.5, true)));
         assert_eq!((good.measured, good.passed), (Some(1.5), Some(true)));
+    }
+
+    #[test]
+    fn a_check_that_ended_with_an_error_says_so_and_no_other_does() {
+        let failed = TOPIC.settle(Err("it broke".into()));
+        assert_eq!(failed.verdict(), "ERROR");
+        assert!(failed.line().contains("it broke"));
+        let failed = serde_json::to_value(failed).unwrap();
+        assert_eq!(failed["error"], "it broke");
+        assert!(failed["measured"].is_null() && failed["passed"] == false);
+        for settled in [
+            Finding::Measured(2.5, false),
+            Finding::NotMeasured("no server".to_owned()),
+        ] {
+            let settled = serde_json::to_value(TOPIC.settle(Ok(settled))).unwrap();
+            assert!(settled.get("error").is_none(), "{settled}");
+        }
     }
 }
