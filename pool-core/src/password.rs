@@ -71,5 +71,6 @@ mod tests {
         assert_eq!(provider.ask().await.unwrap(), "secret 0");
         assert_eq!(provider.ask().await.unwrap(), "secret 1");
         assert_eq!(provider.ask().await.unwrap_err().to_string(), "no more");
+        assert_eq!(format!("{provider:?}"), "PasswordProvider");
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use pool_core::testing::{Act, Step};
-use pool_core::{BreakerState, ConfigError, Error};
+use pool_core::{BreakerState, ConfigError, Error, PooledConnection};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 
@@ -34,6 +34,27 @@ async fn waiters_are_told_the_cause_when_it_opens_and_newcomers_at_once() {
         "somebody asks, so it is tried soon"
     );
     assert!(pool.stats().rejected >= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_of_failures_opens_the_breaker_too_unless_its_window_is_none() {
+    for (window, times) in [(Some(600 * SECOND), 1), (None, 0)] {
+        let (mock, builder) = refusing();
+        let every_other = [Act::Fail, Act::Succeed].into_iter().cycle();
+        mock.next(Step::Connect, every_other.take(40));
+        let pool = builder
+            .breaker_threshold(100)
+            .breaker_failure_rate(0.5)
+            .breaker_window(window)
+            .build()
+            .unwrap();
+        for _ in 0..10 {
+            if let Ok(conn) = pool.get().await {
+                PooledConnection::invalidate(conn);
+            }
+        }
+        assert_eq!(pool.stats().breaker_opened, times, "{window:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
