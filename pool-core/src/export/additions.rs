@@ -95,6 +95,7 @@ fn times(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Histogram;
 
     fn measured(millis: &[u64]) -> (Buckets, Duration) {
         let mut buckets = Buckets::default();
@@ -124,6 +125,17 @@ mod tests {
         }
         let sum: f64 = new.iter().map(|(value, count)| value * times(*count)).sum();
         assert!((sum - 45.036).abs() < 1e-9, "{sum}");
+    }
+
+    #[test]
+    fn a_duration_that_counts_as_above_a_bound_is_told_as_at_it() {
+        let histogram = Histogram::new();
+        histogram.record(Duration::from_micros(99));
+        let summary = histogram.summary();
+        assert_eq!(summary.buckets.within[0], 0, "near enough to 100 µs");
+        assert!(summary.buckets.sum < Duration::from_micros(100));
+        let new = added(&Buckets::default(), &summary.buckets, summary.max);
+        assert_eq!(new, [(0.0001, 1)]);
     }
 
     #[test]

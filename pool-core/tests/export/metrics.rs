@@ -100,7 +100,9 @@ async fn a_recorder_is_told_each_duration_once() {
         assert!(measured.count > 0, "{name}");
         assert_eq!(count.load(Relaxed), measured.count, "{name}");
         let off = Duration::from_nanos(nanos.load(Relaxed)).abs_diff(measured.sum);
-        assert!(off <= Duration::from_nanos(measured.count), "{name}");
+        // One just below a bound is told as at it.
+        let most = measured.sum / 64 + Duration::from_nanos(measured.count);
+        assert!(off <= most, "{name}");
     }
     drop(held);
 }

@@ -158,8 +158,9 @@ async fn an_sdk_collects_the_names_units_and_values_of_the_conventions() {
     ] {
         let told = sums[&format!("db.client.connection.{name}")];
         let measured = measured.as_secs_f64();
+        // One just below a bound is told as at it.
         assert!(
-            (told - measured).abs() <= measured / 1e6,
+            (told - measured).abs() <= measured / 64.0,
             "{name}: {told} for {measured}"
         );
     }
