@@ -10,6 +10,7 @@
 //! | connects fail, or the breaker is open | degraded |
 //! | recycling fails, also of connections opened since it began to | degraded |
 //! | checkouts wait while every connection is in use | degraded |
+//! | a checkout has waited for longer than `slow_acquire_threshold`: connects hang, say | degraded |
 //! | the queue does not drain ([`Shedding`](crate::Shedding)) | degraded |
 //! | a connection is held past `leak_threshold`, and longer than its holder has said | degraded |
 
@@ -109,6 +110,8 @@ pub(crate) struct Signs {
     /// Why recycling fails, if it does whatever the connection.
     pub(crate) recycle_error: Option<String>,
     /// Who has held a connection past the threshold, and longer than was said.
+    /// How long a checkout may wait before that is worth a word.
+    pub(crate) slow_after: Option<Duration>,
     pub(crate) overdue: Vec<Holder>,
 }
 
@@ -122,6 +125,7 @@ pub(crate) fn judge(signs: Signs) -> Health {
         is_failing,
         last_connect_error,
         recycle_error,
+        slow_after,
         overdue,
     } = signs;
     let mut health = Health {
@@ -175,6 +179,20 @@ pub(crate) fn judge(signs: Signs) -> Health {
             HealthStatus::Degraded,
             format!("all {max_size} connections are in use and {waiting} checkouts wait"),
         );
+    } else if slow_after.is_some_and(|limit| stats.oldest_waiter > limit) {
+        let Stats {
+            waiting,
+            oldest_waiter,
+            opening,
+            ..
+        } = stats;
+        found(
+            HealthStatus::Degraded,
+            format!(
+                "{waiting} checkouts wait, the oldest for {oldest_waiter:.1?}, and {opening} \
+                 connections are being opened"
+            ),
+        );
     }
     if stats.overloaded {
         found(
@@ -216,6 +234,7 @@ mod tests {
             is_failing: false,
             last_connect_error: None,
             recycle_error: None,
+            slow_after: None,
             overdue: Vec::new(),
         }
     }

@@ -355,6 +355,7 @@ impl<M: Manager> Inner<M> {
             is_failing: is_short || connecting.is_failing(),
             last_connect_error: connecting.last_failure(now),
             recycle_error: self.recycling.failure(now),
+            slow_after: self.config.slow_acquire_threshold,
             overdue: self.overdue(),
         })
     }

@@ -61,6 +61,29 @@ async fn age_and_last_validation_are_told() {
     assert_eq!(stats.age.as_secs(), 8);
 }
 
+#[tokio::test(start_paused = true)]
+async fn connects_that_hang_are_told_as_soon_as_somebody_has_waited_for_long() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Hang);
+    let pool = Pool::builder(mock).max_size(1).build().unwrap();
+    let (_, early, late) = tokio::join!(
+        pool.get_timeout(4 * SECOND),
+        async {
+            sleep(SECOND).await;
+            pool.health()
+        },
+        async {
+            sleep(3 * SECOND).await;
+            pool.health()
+        }
+    );
+    assert_eq!(early.status, HealthStatus::Healthy, "{early}");
+    assert_eq!(
+        late.to_string(),
+        "degraded: 1 checkouts wait, the oldest for 3.0s, and 1 connections are being opened"
+    );
+}
+
 /// Who is not ready gets no requests, and this pool tries again only for a request.
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_leaves_its_server_alone_is_ready_to_be_asked() {
