@@ -34,6 +34,8 @@ pub struct PgConnection {
     target: Target,
     server_version: Box<str>,
     reset_is_wanted: bool,
+    /// What is under way could not be ended.
+    cannot_be_ended: bool,
     /// How many requests had been sent when the session was last known to be fresh.
     fresh_at: u64,
     statements: Arc<Statements>,
@@ -75,6 +77,7 @@ impl PgConnection {
             target: target.clone(),
             server_version,
             reset_is_wanted: false,
+            cannot_be_ended: false,
             fresh_at,
             statements: Arc::new(statements),
         })
@@ -261,6 +264,7 @@ impl PgConnection {
     /// Brings the session back to a fresh state; the driver's prepared statements stay.
     pub(crate) async fn reset(&mut self, recycle: &Recycle) -> Result<(), PgError> {
         if self.is_busy() && !self.end_requests().await {
+            self.cannot_be_ended = true;
             return Err(PgError::StillDirty);
         }
         if self.session.is_in_transaction() {
@@ -328,11 +332,9 @@ impl PgConnection {
     /// Says farewell to the server and waits until it is sent; what still runs is ended before.
     pub(crate) async fn close(self) {
         let _if_not_waited_for = AbortOnDrop(self.task.abort_handle());
-        if self.is_busy() && !self.end_requests().await {
-            // Its end need not ever come.
-            if self.is_stuck() || self.session.is_out_of_step() {
-                return;
-            }
+        if self.is_busy() && (self.cannot_be_ended || !self.end_requests().await) {
+            // Its end need not ever come, nor that of a server that takes no cancel request.
+            return;
         }
         let Self { client, task, .. } = self;
         drop(client);

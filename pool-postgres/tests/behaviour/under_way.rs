@@ -228,6 +228,22 @@ async fn a_busy_connection_to_a_server_that_hangs_leaves_no_task_behind() {
     server.resume().unwrap();
 }
 
+#[tokio::test]
+async fn a_server_that_takes_no_cancel_request_is_sent_no_second_one() {
+    let server = server().await;
+    let proxy = FaultProxy::before(&server).unwrap();
+    let manager = PgManager::new(config(&server.url_at(proxy.address())));
+    let pool = Pool::builder(manager).min_size(0).max_size(1);
+    let pool = pool.build().unwrap();
+    let conn = soon(pool.get()).await.unwrap();
+    give_up_what_sleeps(&server, &conn).await;
+    proxy.black_hole();
+    drop(conn);
+    until(|| pool.stats().closed_by.recycle_failed == 1).await;
+    soon(pool.close()).await;
+    assert_eq!(proxy.attempted(), 2, "the connection, and one request");
+}
+
 /// The driver gives rows on one by one, and reads no other answer before they are taken.
 #[tokio::test]
 async fn rows_that_somebody_keeps_unread_hold_up_nobody_else() {
