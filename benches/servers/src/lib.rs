@@ -20,6 +20,7 @@
 //! - [`FaultProxy`] stands between a pool and its server and delays, cuts, swallows or refuses.
 //! - [`Scratch`] is a folder for files that go with the process.
 //! - [`eventually`] waits for what happens by itself.
+//! - [`Callers`] are many at once, and say who of them has been served.
 //! - [`Certificates`] come with a server started with TLS.
 //!
 //! # How a server starts, and why it is quick
@@ -51,6 +52,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod callers;
 mod certificates;
 mod error;
 mod folder;
@@ -71,6 +73,7 @@ mod session;
 mod template;
 mod waiting;
 
+pub use callers::Callers;
 pub use certificates::Certificates;
 pub use error::ServerError;
 pub use memory::Memory;

@@ -2,14 +2,12 @@
 //! replica that is promoted, and an address that moves to it. A commit is acknowledged once the replica
 //! has it (semi-synchronous replication), so whatever was acknowledged must be there afterwards.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pool_core::{Error, PoolBuilder};
 use pool_mysql::mysql_async::prelude::Queryable;
 use pool_mysql::{MySqlError, MySqlManager, Pool};
-use pool_servers::{FaultProxy, MySql, Server};
-use tokio::task::JoinSet;
+use pool_servers::{Callers, FaultProxy, MySql, Server};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{aside, soon, until};
@@ -51,44 +49,20 @@ fn builder(address: &FaultProxy) -> PoolBuilder<MySqlManager> {
     Pool::builder(MySqlManager::from_url(&url).unwrap()).max_size(MAX_SIZE)
 }
 
-/// All callers, and who has been served.
-struct Callers {
-    tasks: JoinSet<()>,
-    served: Arc<Mutex<Vec<usize>>>,
+/// Has each caller insert a row of its own, all at once.
+fn callers(pool: &Pool) -> Callers {
+    let pool = pool.clone();
+    Callers::of(CALLERS, move |id| insert(pool.clone(), id))
 }
 
-impl Callers {
-    /// Has each insert a row of its own, all at once.
-    fn of(pool: &Pool) -> Self {
-        let served = Arc::new(Mutex::new(Vec::new()));
-        let mut tasks = JoinSet::new();
-        for id in 0..CALLERS {
-            let (pool, served) = (pool.clone(), Arc::clone(&served));
-            tasks.spawn(async move {
-                insert(&pool, id).await;
-                served.lock().unwrap().push(id);
-            });
-        }
-        Self { tasks, served }
-    }
-
-    fn served(&self) -> Vec<usize> {
-        self.served.lock().unwrap().clone()
-    }
-
-    async fn are_all_served(mut self) {
-        let ended = timeout(NIGHT, async {
-            while let Some(ended) = self.tasks.join_next().await {
-                ended.unwrap();
-            }
-        });
-        ended.await.expect("somebody is never served");
-    }
+async fn are_all_served(callers: Callers) {
+    let served = timeout(NIGHT, callers.are_all_served()).await;
+    served.expect("somebody is never served");
 }
 
 /// Inserts a row, again after each failure, until it is acknowledged. Again is right here: the row has
 /// a key, so nothing is written twice.
-async fn insert(pool: &Pool, id: usize) {
+async fn insert(pool: Pool, id: usize) {
     let sql = format!("INSERT IGNORE INTO served VALUES ({id})");
     loop {
         match pool.get_timeout(NIGHT).await {
@@ -150,7 +124,7 @@ async fn two_thousand_callers_are_served_by_the_replica_that_is_promoted_after_t
     let (old, new) = primary_and_replica();
     let address = FaultProxy::before(&old).unwrap();
     let pool = builder(&address).build().unwrap();
-    let callers = Callers::of(&pool);
+    let callers = callers(&pool);
     wait_for(|| callers.served().len() >= BEFORE).await;
 
     old.aside(Server::kill).await.unwrap();
@@ -161,7 +135,7 @@ async fn two_thousand_callers_are_served_by_the_replica_that_is_promoted_after_t
     new.aside(Server::promote).await.unwrap();
     address.redirect(&new);
     let moved = Instant::now();
-    callers.are_all_served().await;
+    are_all_served(callers).await;
     println!(
         "{} served before; away for {away:.1?}: {attempts} connects; all served {:.1?} after: {}",
         acknowledged.len(),
@@ -190,7 +164,7 @@ async fn callers_that_wait_notice_nothing_but_the_wait_when_the_primary_hangs_an
         .connect_timeout(Duration::from_secs(1))
         .build()
         .unwrap();
-    let callers = Callers::of(&pool);
+    let callers = callers(&pool);
     wait_for(|| callers.served().len() >= BEFORE).await;
 
     old.aside(Server::hang).await.unwrap();
@@ -198,7 +172,7 @@ async fn callers_that_wait_notice_nothing_but_the_wait_when_the_primary_hangs_an
     let acknowledged = callers.served();
     new.aside(Server::promote).await.unwrap();
     address.redirect(&new);
-    callers.are_all_served().await;
+    are_all_served(callers).await;
     println!(
         "{} served before; all served {:.1?} after: {}",
         acknowledged.len(),

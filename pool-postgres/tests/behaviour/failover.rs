@@ -2,18 +2,16 @@
 //! standby that is promoted. A commit is acknowledged once the standby has it, so whatever was
 //! acknowledged must be there afterwards.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pool_postgres::pool_core::{Error, PoolBuilder};
 use pool_postgres::{PgError, PgManager, Pool};
-use pool_servers::{Postgres, Server};
-use tokio::task::JoinSet;
+use pool_servers::{Callers, Postgres, Server};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{config, soon, text};
 
-const CALLERS: i32 = 2_000;
+const CALLERS: usize = 2_000;
 /// How many of them have been served when the primary goes.
 const BEFORE: usize = 500;
 const MAX_SIZE: usize = 10;
@@ -48,45 +46,22 @@ fn builder(primary: &Server, standby: &Server) -> PoolBuilder<PgManager> {
     Pool::builder(PgManager::new(config(&url))).max_size(MAX_SIZE)
 }
 
-/// All callers, and who has been served.
-struct Callers {
-    tasks: JoinSet<()>,
-    served: Arc<Mutex<Vec<i32>>>,
+/// Has each caller insert a row of its own, all at once.
+fn callers(pool: &Pool) -> Callers {
+    let pool = pool.clone();
+    Callers::of(CALLERS, move |id| insert(pool.clone(), id))
 }
 
-impl Callers {
-    /// Has each insert a row of its own, all at once.
-    fn of(pool: &Pool) -> Self {
-        let served = Arc::new(Mutex::new(Vec::new()));
-        let mut tasks = JoinSet::new();
-        for id in 0..CALLERS {
-            let (pool, served) = (pool.clone(), Arc::clone(&served));
-            tasks.spawn(async move {
-                insert(&pool, id).await;
-                served.lock().unwrap().push(id);
-            });
-        }
-        Self { tasks, served }
-    }
-
-    fn served(&self) -> Vec<i32> {
-        self.served.lock().unwrap().clone()
-    }
-
-    async fn are_all_served(mut self) {
-        let ended = timeout(NIGHT, async {
-            while let Some(ended) = self.tasks.join_next().await {
-                ended.unwrap();
-            }
-        });
-        ended.await.expect("somebody is never served");
-    }
+async fn are_all_served(callers: Callers) {
+    let served = timeout(NIGHT, callers.are_all_served()).await;
+    served.expect("somebody is never served");
 }
 
 /// Inserts a row, again after each failure, until it is acknowledged. Again is right here: the row has
 /// a key, so nothing is written twice.
-async fn insert(pool: &Pool, id: i32) {
+async fn insert(pool: Pool, id: usize) {
     let sql = "INSERT INTO served VALUES ($1) ON CONFLICT DO NOTHING";
+    let id = i32::try_from(id).unwrap();
     loop {
         match pool.get_timeout(NIGHT).await {
             Ok(conn) => match timeout(STATEMENT, conn.execute(sql, &[&id])).await {
@@ -140,7 +115,7 @@ fn number(server: &Server, sql: &str) -> usize {
     values.next().unwrap().parse().unwrap()
 }
 
-fn has(server: &Server, ids: &[i32]) -> bool {
+fn has(server: &Server, ids: &[usize]) -> bool {
     let sql = format!("SELECT count(*) FROM served WHERE id = ANY(ARRAY{ids:?})");
     number(server, &sql) == ids.len()
 }
@@ -162,7 +137,7 @@ async fn two_thousand_callers_are_served_by_the_standby_that_is_promoted_after_t
 {
     let (old, new) = primary_and_standby().await;
     let pool = builder(&old, &new).build().unwrap();
-    let callers = Callers::of(&pool);
+    let callers = callers(&pool);
     until(|| callers.served().len() >= BEFORE).await;
 
     old.aside(Server::kill).await.unwrap();
@@ -172,7 +147,7 @@ async fn two_thousand_callers_are_served_by_the_standby_that_is_promoted_after_t
     let acknowledged = callers.served();
     new.aside(Server::promote).await.unwrap();
     let promoted = Instant::now();
-    callers.are_all_served().await;
+    are_all_served(callers).await;
     println!(
         "{} served before; away for {away:.1?}: {failures} connects failed; all served {:.1?} after: {}",
         acknowledged.len(),
@@ -180,16 +155,13 @@ async fn two_thousand_callers_are_served_by_the_standby_that_is_promoted_after_t
         pool.stats()
     );
 
-    assert!(acknowledged.len() < CALLERS as usize, "it was too late");
+    assert!(acknowledged.len() < CALLERS, "it was too late");
     assert!(
         failures <= 10 * (away.as_secs() + 1),
         "{failures} in {away:?}"
     );
     assert!(has(&new, &acknowledged), "what was acknowledged is lost");
-    assert_eq!(
-        number(&new, "SELECT count(*) FROM served"),
-        CALLERS as usize
-    );
+    assert_eq!(number(&new, "SELECT count(*) FROM served"), CALLERS);
     is_settled_on(&pool, &new).await;
 
     old.aside(Server::restart).await.unwrap();
@@ -211,7 +183,7 @@ async fn callers_that_wait_notice_nothing_but_the_wait_when_the_primary_hangs_an
         .connect_timeout(Duration::from_millis(500))
         .build()
         .unwrap();
-    let callers = Callers::of(&pool);
+    let callers = callers(&pool);
     until(|| callers.served().len() >= BEFORE).await;
 
     old.aside(Server::hang).await.unwrap();
@@ -222,7 +194,7 @@ async fn callers_that_wait_notice_nothing_but_the_wait_when_the_primary_hangs_an
     let acknowledged = callers.served();
     new.aside(Server::promote).await.unwrap();
     let promoted = Instant::now();
-    callers.are_all_served().await;
+    are_all_served(callers).await;
     let more = pool.stats().connect_failures - failures;
     println!(
         "{} served before; promoted {:.1?} after: {failures} connects failed; all served {:.1?} later, \
@@ -234,12 +206,9 @@ async fn callers_that_wait_notice_nothing_but_the_wait_when_the_primary_hangs_an
     );
 
     assert!(more <= 10, "the standby is not tried");
-    assert!(acknowledged.len() < CALLERS as usize, "it was too late");
+    assert!(acknowledged.len() < CALLERS, "it was too late");
     assert!(has(&new, &acknowledged), "what was acknowledged is lost");
-    assert_eq!(
-        number(&new, "SELECT count(*) FROM served"),
-        CALLERS as usize
-    );
+    assert_eq!(number(&new, "SELECT count(*) FROM served"), CALLERS);
     is_settled_on(&pool, &new).await;
     assert_eq!(pool.stats().rejected, 0);
 }
