@@ -18,12 +18,13 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::inner::exchange::WhilePaused;
+use crate::policy::backoff;
 use crate::policy::breaker::BreakerState;
 use crate::stats::{Holder, Stats};
 
 /// Longer than any pause between two attempts: a pool that has made none for so long leaves it to the next
 /// checkout.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(backoff::CAP.as_secs() + 4);
 
 /// How a pool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -109,9 +110,9 @@ pub(crate) struct Signs {
     pub(crate) last_connect_error: Option<ConnectFailure>,
     /// Why recycling fails, if it does whatever the connection.
     pub(crate) recycle_error: Option<String>,
-    /// Who has held a connection past the threshold, and longer than was said.
     /// How long a checkout may wait before that is worth a word.
     pub(crate) slow_after: Option<Duration>,
+    /// Who has held a connection past the threshold, and longer than was said.
     pub(crate) overdue: Vec<Holder>,
 }
 

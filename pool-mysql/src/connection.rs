@@ -214,11 +214,11 @@ impl MySqlConnection {
     }
 
     pub(crate) async fn recycle(&mut self) -> Result<(), MySqlError> {
+        if self.is_demoted() {
+            return Err(MySqlError::demoted(&self.connector.address));
+        }
         self.unseen.under_way = Some(Sender::Pool);
         let connector = Arc::clone(&self.connector);
-        if self.is_demoted() {
-            return Err(MySqlError::demoted(&connector.address));
-        }
         let policy = &connector.config.recycle;
         let renews = *policy == Recycle::Clean || self.unseen.wants_reset();
         if self.has_rows_pending() {

@@ -10,6 +10,7 @@ use futures_util::TryStreamExt;
 use pool_core::{Condition, Interrupter};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
@@ -230,14 +231,19 @@ impl PgConnection {
         self.ask("").await.map(drop)
     }
 
-    /// Fails unless the server takes no writes in this session, or takes them.
-    pub(crate) async fn must_be_read_only(&mut self, wanted: bool) -> Result<(), PgError> {
+    /// Fails unless the session is of the kind that is wanted.
+    pub(crate) async fn must_be(&mut self, wanted: TargetSessionAttrs) -> Result<(), PgError> {
+        let wants_read_only = match wanted {
+            TargetSessionAttrs::ReadWrite => false,
+            TargetSessionAttrs::ReadOnly => true,
+            _ => return Ok(()),
+        };
         let answer = self.ask("SHOW transaction_read_only").await?;
         let is_read_only = answer.iter().any(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
             _ => false,
         });
-        if is_read_only == wanted {
+        if is_read_only == wants_read_only {
             return Ok(());
         }
         Err(PgError::ReadOnly {

@@ -49,12 +49,7 @@ impl PgManager {
         startup: &tokio_postgres::Config,
     ) -> Result<PgConnection, PgError> {
         let mut conn = PgConnection::open(target, startup, &self.config).await?;
-        let wanted = match startup.get_target_session_attrs() {
-            TargetSessionAttrs::ReadWrite => conn.must_be_read_only(false).await,
-            TargetSessionAttrs::ReadOnly => conn.must_be_read_only(true).await,
-            _ => Ok(()),
-        };
-        match wanted {
+        match conn.must_be(startup.get_target_session_attrs()).await {
             Ok(()) => Ok(conn),
             Err(error) => {
                 conn.close().await;
@@ -67,6 +62,11 @@ impl PgManager {
     /// to be read from.
     fn wants_writes(&self) -> bool {
         self.startup.get_target_session_attrs() == TargetSessionAttrs::ReadWrite
+    }
+
+    /// Whether the server of this connection may take no writes any more, though they are wanted.
+    fn is_suspect(&self, conn: &PgConnection) -> bool {
+        self.wants_writes() && conn.has_refused_write()
     }
 
     /// Whether another server would say the same to this user; another's certificate may be in order.
@@ -129,26 +129,24 @@ impl Manager for PgManager {
 
     async fn validate(&self, conn: &mut PgConnection) -> Result<(), PgError> {
         if self.wants_writes() {
-            conn.must_be_read_only(false).await
+            conn.must_be(TargetSessionAttrs::ReadWrite).await
         } else {
             conn.ping().await
         }
     }
 
     async fn recycle(&self, conn: &mut PgConnection) -> Result<(), PgError> {
-        let is_suspect = self.wants_writes() && conn.has_refused_write();
+        let is_suspect = self.is_suspect(conn);
         conn.reset(&self.config.recycle).await?;
         if is_suspect {
-            conn.must_be_read_only(false).await?;
+            conn.must_be(TargetSessionAttrs::ReadWrite).await?;
         }
         Ok(())
     }
 
     fn condition(&self, conn: &mut PgConnection) -> Condition {
         match conn.condition(&self.config.recycle) {
-            Condition::Ready if self.wants_writes() && conn.has_refused_write() => {
-                Condition::NeedsRecycle
-            }
+            Condition::Ready if self.is_suspect(conn) => Condition::NeedsRecycle,
             condition => condition,
         }
     }

@@ -48,7 +48,7 @@ pub(crate) struct Session {
     /// The driver has prepared the statements by which it looks up types, and never prepares them
     /// again.
     looks_up_types: AtomicBool,
-    /// A write was refused since this was last asked, because the transaction is read-only.
+    /// A write was refused since the session was as new, because the transaction is read-only.
     has_refused_write: AtomicBool,
     /// The server takes in rows (`COPY FROM STDIN`), and nobody has said yet that these are all.
     awaits_rows: AtomicBool,

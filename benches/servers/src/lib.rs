@@ -19,7 +19,7 @@
 //! - [`Session`] is a connection without a driver, for what a test has to ask on the side.
 //! - [`FaultProxy`] stands between a pool and its server and delays, cuts, swallows or refuses.
 //! - [`Scratch`] is a folder for files that go with the process.
-//! - [`eventually`] waits for what happens by itself.
+//! - [`eventually`] and [`until`] wait for what happens by itself.
 //! - [`Callers`] are many at once, and say who of them has been served.
 //! - [`Certificates`] come with a server started with TLS.
 //!
@@ -84,4 +84,4 @@ pub use proxy::{Connect, FaultProxy};
 pub use scratch::Scratch;
 pub use server::Server;
 pub use session::{Row, Session, SessionError};
-pub use waiting::eventually;
+pub use waiting::{eventually, until};

@@ -7,6 +7,20 @@ use std::time::{Duration, Instant};
 /// long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Looks every millisecond until `condition` holds, and leaves the runtime free in between.
+///
+/// # Panics
+///
+/// When it does not hold within `patience`.
+pub async fn until(patience: Duration, mut condition: impl FnMut() -> bool) {
+    let holds = tokio::time::timeout(patience, async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    assert!(holds.await.is_ok(), "not within {patience:?}");
+}
+
 /// Looks every millisecond until `happened`, for at most ten seconds.
 ///
 /// # Panics

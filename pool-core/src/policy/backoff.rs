@@ -14,7 +14,7 @@ use crate::inner::clock::{Nanos, nanos};
 /// The ceiling after the first failure, and the shortest pause.
 const BASE: Duration = Duration::from_millis(100);
 /// The highest ceiling while nobody waits.
-const CAP: Duration = Duration::from_secs(16);
+pub(crate) const CAP: Duration = Duration::from_secs(16);
 /// The highest ceiling while somebody does.
 const EAGER_CAP: Duration = Duration::from_millis(250);
 

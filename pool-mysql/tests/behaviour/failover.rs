@@ -81,13 +81,8 @@ async fn insert(pool: Pool, id: usize) {
 }
 
 /// Waits until `condition` holds.
-async fn wait_for(mut condition: impl FnMut() -> bool) {
-    let holds = timeout(NIGHT, async {
-        while !condition() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    });
-    holds.await.expect("the night is over");
+async fn wait_for(condition: impl FnMut() -> bool) {
+    pool_servers::until(NIGHT, condition).await;
 }
 
 /// Nothing is lost in the pool, and all that it has are connections to `server`.

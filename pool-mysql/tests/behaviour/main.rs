@@ -92,12 +92,7 @@ async fn soon<F: Future>(future: F) -> F::Output {
 
 /// Waits until the server answers `sql` with `expected`.
 async fn until(server: &Server, sql: &str, expected: &str) {
-    soon(async {
-        while aside(server, sql) != expected {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    pool_servers::until(PATIENCE, || aside(server, sql) == expected).await;
 }
 
 /// Polls `future` until `condition` holds, and drops it.

@@ -5,7 +5,7 @@ use pool_mysql::mysql_async::prelude::Queryable;
 use pool_mysql::{Cause, MySqlError, MySqlManager, Pool};
 use pool_servers::{MySql, Server};
 
-use crate::soon;
+use crate::{PATIENCE, soon};
 
 const WRITE: &str = "INSERT INTO t VALUES (1)";
 
@@ -34,12 +34,7 @@ async fn write(pool: &Pool) -> Result<(), MySqlError> {
 
 /// Waits until `closed` connections were closed.
 async fn until_closed(pool: &Pool, closed: u64) {
-    let closed = async {
-        while pool.stats().closed < closed {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(closed).await;
+    pool_servers::until(PATIENCE, || pool.stats().closed >= closed).await;
 }
 
 #[tokio::test]

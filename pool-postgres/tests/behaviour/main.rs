@@ -93,11 +93,6 @@ async fn is_in_transaction(conn: &PgConnection) -> bool {
 }
 
 /// Waits until `condition` holds.
-async fn until(mut condition: impl FnMut() -> bool) {
-    soon(async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+async fn until(condition: impl FnMut() -> bool) {
+    pool_servers::until(PATIENCE, condition).await;
 }

@@ -5,7 +5,7 @@ use pool_postgres::pool_core::Validation;
 use pool_postgres::{Cause, PgError, PgManager, Pool};
 use pool_servers::Server;
 
-use crate::{config, server, soon};
+use crate::{config, server, soon, until};
 
 /// Two servers that take writes, of which the pool takes the first, and `held` connections to it.
 async fn of_the_first(held: usize, validation: Validation) -> (Server, Server, Pool) {
@@ -61,12 +61,7 @@ async fn one_write_that_is_refused_brings_the_whole_pool_to_the_new_primary() {
     });
     assert_eq!(refused.await.cause(), Cause::ReadOnly);
     drop(conn);
-    soon(async {
-        while pool.stats().generation == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(|| pool.stats().generation > 0).await;
     let conns = soon(async { [pool.get().await, pool.get().await, pool.get().await] }).await;
     for conn in &conns {
         let conn = conn.as_ref().unwrap();
