@@ -1,5 +1,6 @@
 //! What the errors of database servers mean, in words that their backends share.
 
+use std::fmt;
 use std::io;
 
 use crate::Severity;
@@ -138,6 +139,19 @@ impl Cause {
             Self::Setting => "a setting is wrong",
             Self::Other => "the database failed",
         }
+    }
+
+    /// A message: what has happened, what an error says of it, and what an operator can do.
+    ///
+    /// ```
+    /// use pool_core::Cause;
+    ///
+    /// let message = Cause::Dns.explain("no such name");
+    /// assert!(message.starts_with("the host's name cannot be resolved: no such name; check "));
+    /// ```
+    pub fn explain(self, detail: impl fmt::Display) -> String {
+        let advice = self.advice().map(|advice| format!("; {advice}"));
+        format!("{}: {detail}{}", self.what(), advice.unwrap_or_default())
     }
 
     /// What an operator can do, for a message.

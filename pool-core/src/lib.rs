@@ -140,6 +140,7 @@ mod metadata;
 mod password;
 mod policy;
 mod pool;
+mod recycle;
 mod registry;
 mod stats;
 #[cfg(feature = "testing")]
@@ -152,7 +153,7 @@ pub use builder::PoolBuilder;
 pub use cause::Cause;
 pub use close::CloseReport;
 pub use config::{
-    ConfigError, ConfigProblem, NestedAcquire, PoolConfig, Reuse, Shedding, Validation,
+    ConfigError, ConfigProblem, NestedAcquire, Parameter, PoolConfig, Reuse, Shedding, Validation,
 };
 pub use error::{Error, Stage};
 pub use guard::PooledConnection;
@@ -164,6 +165,7 @@ pub use password::PasswordProvider;
 pub use policy::breaker::BreakerState;
 pub use policy::scaler::ScaleReason;
 pub use pool::Pool;
+pub use recycle::Recycle;
 pub use registry::{AnyPool, Pools, PoolsHealth};
 pub use stats::{
     Buckets, CloseReason, ClosedBy, Holder, LatencySummary, Snapshot, Stats, Window, Windows,

@@ -79,6 +79,20 @@ pub fn is_plain(name: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
+/// A host and its port as a URL has them: an IPv6 address is in brackets.
+///
+/// ```
+/// assert_eq!(pool_core::url::authority("::1", 5432), "[::1]:5432");
+/// ```
+#[must_use]
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 /// `text` without its percent-encoding. A `%` that begins none stays, so that `10%` is read, and a
 /// `+` stays one, as drivers have it.
 #[must_use]

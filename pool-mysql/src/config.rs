@@ -10,9 +10,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use mysql_async::{IsolationLevel, Opts, OptsBuilder};
-use pool_core::PasswordProvider;
+use pool_core::url::authority;
+use pool_core::{PasswordProvider, Recycle};
 
-use crate::session::isolation_name;
+use crate::session::{isolation_name, quoted};
 
 /// A server and the settings of the connections to it.
 ///
@@ -48,7 +49,7 @@ use crate::session::isolation_name;
 ///     .recycle(Recycle::Clean)
 ///     .time_zone("+00:00")
 ///     .statement_timeout(Duration::from_secs(30));
-/// # Ok::<(), pool_mysql::UrlError>(())
+/// # Ok::<(), pool_core::ConfigError>(())
 /// ```
 #[derive(Clone)]
 #[must_use]
@@ -56,8 +57,6 @@ pub struct MySqlConfig {
     pub(crate) opts: Opts,
     pub(crate) recycle: Recycle,
     pub(crate) statement_timeout: Option<Duration>,
-    pub(crate) time_zone: Option<String>,
-    pub(crate) sql_mode: Option<String>,
     pub(crate) charset: Option<String>,
     pub(crate) collation: Option<String>,
     pub(crate) isolation: Option<IsolationLevel>,
@@ -68,50 +67,6 @@ pub struct MySqlConfig {
     pub(crate) kill_abandoned: bool,
 }
 
-/// What is done to a connection that was used, before somebody else gets it.
-///
-/// Whatever the policy, a connection is never handed on inside a transaction, with rows pending, or
-/// with a statement under way: it is reset, or closed.
-///
-/// | left behind | `Fast` | `Verified` | `Clean` | `Custom` |
-/// | --- | --- | --- | --- | --- |
-/// | open transaction | rolled back | rolled back | rolled back | rolled back |
-/// | rows not read | read on for 250 ms, then closed | same | same | same |
-/// | statement under way (a dropped future) | killed and closed | same | same | same |
-/// | prepared `XA` transaction | closed: the server keeps it | same | same | same |
-/// | whatever the driver's own `&mut Conn`, `Connection` or `Query` was used for | asked | same | same | same |
-/// | what `reset`, `change_user`, `set_infile_handler` did, by the driver's own, too | set back | same | same | same |
-/// | `autocommit` | set back | set back | set back | set back |
-/// | session and user variables, `SET NAMES`, time zone, `LAST_INSERT_ID()` | stay | stay | set back | as the SQL does |
-/// | a role taken on (`SET ROLE`) | stays | stays | set back | as the SQL does |
-/// | `SET TRANSACTION` for the next one | stays | stays | gone | as the SQL does |
-/// | temporary tables, `HANDLER`, `LOCK TABLES`, `FLUSH TABLES WITH READ LOCK`, `GET_LOCK`, `PREPARE` | stay | stay | gone | as the SQL does |
-/// | prepared statements of the cache | stay | stay | gone | stay |
-/// | another database (`USE`) | stays | stays | set back, if one is configured | as the SQL does |
-/// | round trips when nothing was left | 0 | 1 | 2 | 1 |
-///
-/// `Fast` believes the status that the server sends with each answer, and asks when the last answer
-/// was an error and said nothing. Asking is a `SELECT` of a number: an answer to something else closes
-/// the connection.
-///
-/// After a reset the session has what is configured here, and the server's settings otherwise. What its
-/// `init_connect` set is gone, as is what the driver's `init` did ([`setup`] is done again): the server
-/// runs it for new connections only. It belongs into [`init_sql`](MySqlConfig::init_sql).
-///
-/// [`setup`]: mysql_async::OptsBuilder::setup
-#[derive(Clone, PartialEq, Eq, Default)]
-pub enum Recycle {
-    /// Nothing where the server has said that nothing is left; else `COM_RESET_CONNECTION`.
-    #[default]
-    Fast,
-    /// The server is asked, after every use.
-    Verified,
-    /// `COM_RESET_CONNECTION` after every use, and the session settings again.
-    Clean,
-    /// As `Fast`, and then this SQL, after every use.
-    Custom(String),
-}
-
 impl MySqlConfig {
     /// A server as the driver's [`Opts`] or [`OptsBuilder`] describe it.
     pub fn new(opts: impl Into<Opts>) -> Self {
@@ -119,8 +74,6 @@ impl MySqlConfig {
             opts: adapted(opts.into()),
             recycle: Recycle::Fast,
             statement_timeout: Some(Duration::from_secs(60)),
-            time_zone: None,
-            sql_mode: None,
             charset: None,
             collation: None,
             isolation: None,
@@ -133,6 +86,36 @@ impl MySqlConfig {
     }
 
     /// What is done to a used connection before somebody else gets it; [`Recycle::Fast`] by default.
+    ///
+    /// Whatever the policy, a connection is never handed on inside a transaction, with rows pending, or
+    /// with a statement under way: it is reset, or closed.
+    ///
+    /// | left behind | `Fast` | `Verified` | `Clean` | `Custom` |
+    /// | --- | --- | --- | --- | --- |
+    /// | open transaction | rolled back | rolled back | rolled back | rolled back |
+    /// | rows not read | read on for 250 ms, then closed | same | same | same |
+    /// | statement under way (a dropped future) | killed and closed | same | same | same |
+    /// | prepared `XA` transaction | closed: the server keeps it | same | same | same |
+    /// | whatever the driver's own `&mut Conn`, `Connection` or `Query` was used for | asked | same | same | same |
+    /// | what `reset`, `change_user`, `set_infile_handler` did, by the driver's own, too | set back | same | same | same |
+    /// | `autocommit` | set back | set back | set back | set back |
+    /// | session and user variables, `SET NAMES`, time zone, `LAST_INSERT_ID()` | stay | stay | set back | as the SQL does |
+    /// | a role taken on (`SET ROLE`) | stays | stays | set back | as the SQL does |
+    /// | `SET TRANSACTION` for the next one | stays | stays | gone | as the SQL does |
+    /// | temporary tables, `HANDLER`, `LOCK TABLES`, `FLUSH TABLES WITH READ LOCK`, `GET_LOCK`, `PREPARE` | stay | stay | gone | as the SQL does |
+    /// | prepared statements of the cache | stay | stay | gone | stay |
+    /// | another database (`USE`) | stays | stays | set back, if one is configured | as the SQL does |
+    /// | round trips when nothing was left | 0 | 1 | 2 | 1 |
+    ///
+    /// `Fast` believes the status that the server sends with each answer, and asks when the last answer
+    /// was an error and said nothing. Asking is a `SELECT` of a number: an answer to something else closes
+    /// the connection.
+    ///
+    /// After a reset the session has what is configured here, and the server's settings otherwise. What its
+    /// `init_connect` set is gone, as is what the driver's `init` did ([`setup`] is done again): the server
+    /// runs it for new connections only. It belongs into [`init_sql`](Self::init_sql).
+    ///
+    /// [`setup`]: mysql_async::OptsBuilder::setup
     pub fn recycle(mut self, recycle: Recycle) -> Self {
         self.recycle = recycle;
         self
@@ -148,15 +131,13 @@ impl MySqlConfig {
 
     /// The session's time zone: `+00:00`, or a name where the server has loaded them; the server's by
     /// default.
-    pub fn time_zone(mut self, zone: impl Into<String>) -> Self {
-        self.time_zone = Some(zone.into());
-        self
+    pub fn time_zone(self, zone: impl AsRef<str>) -> Self {
+        self.variable("time_zone", quoted(zone.as_ref()))
     }
 
     /// The session's `sql_mode`, such as `TRADITIONAL`; the server's by default.
-    pub fn sql_mode(mut self, mode: impl Into<String>) -> Self {
-        self.sql_mode = Some(mode.into());
-        self
+    pub fn sql_mode(self, mode: impl AsRef<str>) -> Self {
+        self.variable("sql_mode", quoted(mode.as_ref()))
     }
 
     /// The session's character set; `utf8mb4` by default.
@@ -217,7 +198,7 @@ impl MySqlConfig {
     /// # use pool_mysql::MySqlConfig;
     /// let config = MySqlConfig::from_url("mysql://app@localhost/shop")?
     ///     .password_provider(|| async { std::fs::read_to_string("/run/secrets/mysql") });
-    /// # Ok::<(), pool_mysql::UrlError>(())
+    /// # Ok::<(), pool_core::ConfigError>(())
     /// ```
     pub fn password_provider<F, Fut, E>(mut self, provider: F) -> Self
     where
@@ -263,30 +244,21 @@ impl MySqlConfig {
         if let Some(socket) = self.opts.socket() {
             return format!("mysql://{socket}/{database}");
         }
-        let (host, port) = (self.opts.ip_or_hostname(), self.opts.tcp_port());
-        if host.contains(':') {
-            format!("mysql://[{host}]:{port}/{database}")
-        } else {
-            format!("mysql://{host}:{port}/{database}")
-        }
+        let server = authority(self.opts.ip_or_hostname(), self.opts.tcp_port());
+        format!("mysql://{server}/{database}")
     }
 }
 
 /// What the driver would do otherwise: look names up on the runtime's thread (of a URL), not find an
 /// IPv6 address in its brackets, ask a socket for TLS and not begin it.
 fn adapted(opts: Opts) -> Opts {
-    let host = opts.ip_or_hostname();
-    let host = host.strip_prefix('[').unwrap_or(host);
-    let host = host.strip_suffix(']').unwrap_or(host).to_owned();
-    let over_socket = opts.socket().is_some();
-    let opts = OptsBuilder::from_opts(opts)
+    let host = opts.ip_or_hostname().trim_matches(['[', ']']).to_owned();
+    let tls = opts.ssl_opts().filter(|_| opts.socket().is_none()).cloned();
+    OptsBuilder::from_opts(opts)
         .ip_or_hostname(host)
-        .prefer_socket(false);
-    if over_socket {
-        opts.ssl_opts(None).into()
-    } else {
-        opts.into()
-    }
+        .prefer_socket(false)
+        .ssl_opts(tls)
+        .into()
 }
 
 impl From<Opts> for MySqlConfig {
@@ -301,45 +273,22 @@ impl From<OptsBuilder> for MySqlConfig {
     }
 }
 
-/// Without its SQL, which may hold secrets.
-impl fmt::Debug for Recycle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fast => "Fast",
-            Self::Verified => "Verified",
-            Self::Clean => "Clean",
-            Self::Custom(_) => "Custom(..)",
-        })
-    }
-}
-
 impl fmt::Debug for MySqlConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The driver's options print their password, and SQL may hold secrets: names only.
+        let variables: Vec<_> = self.variables.iter().map(|(name, _)| name).collect();
         f.debug_struct("MySqlConfig")
             .field("address", &self.address())
             .field("user", &self.opts.user())
             .field("recycle", &self.recycle)
             .field("statement_timeout", &self.statement_timeout)
-            .field("time_zone", &self.time_zone)
-            .field("sql_mode", &self.sql_mode)
             .field("charset", &self.charset)
             .field("collation", &self.collation)
             .field("isolation", &self.isolation.map(isolation_name))
-            .field(
-                "variables",
-                &self
-                    .variables
-                    .iter()
-                    .map(|(name, _)| name)
-                    .collect::<Vec<_>>(),
-            )
-            .field("init_sql", &self.init_sql.as_ref().map(|_| ".."))
+            .field("variables", &variables)
+            .field("has_init_sql", &self.init_sql.is_some())
             .field("statement_cache", &self.opts.stmt_cache_size())
-            .field(
-                "validation_query",
-                &self.validation_query.as_ref().map(|_| ".."),
-            )
+            .field("has_validation_query", &self.validation_query.is_some())
             .field("tls", &self.opts.ssl_opts().is_some())
             .field("kill_abandoned", &self.kill_abandoned)
             .finish_non_exhaustive()

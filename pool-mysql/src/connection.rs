@@ -28,11 +28,10 @@ use std::time::Duration;
 use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable;
 use mysql_async::{ChangeUserOpts, Conn, OkPacket, QueryResult, Row, TextProtocol};
-use pool_core::{Condition, Interrupter};
+use pool_core::{Condition, Interrupter, Recycle};
 use tokio::time::timeout;
 
 use crate::commands::{Sender, Unseen};
-use crate::config::Recycle;
 use crate::connector::{Connector, Reached, Stop, Target};
 use crate::error::MySqlError;
 use crate::server::ServerInfo;

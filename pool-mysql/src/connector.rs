@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, IoError, Opts, OptsBuilder, Row};
+use pool_core::Cause;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::config::MySqlConfig;
-use pool_core::Cause;
-
 use crate::error::MySqlError;
 use crate::server::{Answer, Flavour, Limits, ServerInfo};
 
@@ -97,30 +96,15 @@ impl Connector {
         let expected = self.server().map(|server| server.flavour());
         let set_up = expected.and_then(|flavour| self.config.sql_after_connect(flavour));
         let (mut conn, answer) = self.open(set_up.as_deref()).await?;
-        let Answer {
-            server,
-            takes_writes,
-            set_up,
-            ..
-        } = answer;
-        self.has_reached_primary.fetch_or(takes_writes, Relaxed);
+        self.has_reached_primary
+            .fetch_or(answer.takes_writes, Relaxed);
         if answer.set_role.is_some() {
             *lock(&self.last_set_role) = answer.set_role;
         }
-        let flavour = server.flavour();
-        let server = {
-            let mut last = lock(&self.last_server);
-            match &*last {
-                Some(known) if **known == server => Arc::clone(known),
-                _ => {
-                    tracing::info!(address = %self.address, %server, "connected");
-                    Arc::clone(last.insert(Arc::new(server)))
-                }
-            }
-        };
-        let set_up = match set_up {
-            Some(result) if expected == Some(flavour) => result,
-            _ => match self.config.sql_after_connect(flavour) {
+        let server = self.shared(answer.server);
+        let set_up = match answer.set_up {
+            Some(result) if expected == Some(server.flavour()) => result,
+            _ => match self.config.sql_after_connect(server.flavour()) {
                 Some(sql) => conn.query_drop(sql).await,
                 None => Ok(()),
             },
@@ -129,8 +113,20 @@ impl Connector {
         Ok(Reached {
             conn,
             server,
-            takes_writes,
+            takes_writes: answer.takes_writes,
         })
+    }
+
+    /// The server that was reached, once for all connections to it.
+    fn shared(&self, server: ServerInfo) -> Arc<ServerInfo> {
+        let mut last = lock(&self.last_server);
+        if let Some(known) = &*last
+            && **known == server
+        {
+            return Arc::clone(known);
+        }
+        tracing::info!(address = %self.address, %server, "connected");
+        Arc::clone(last.insert(Arc::new(server)))
     }
 
     /// Whole seconds, rounded up, since this was made.
@@ -207,10 +203,8 @@ impl Connector {
     /// shorter. A setting that was changed on the server takes effect one connection later.
     fn learn(&self, limits: Limits) {
         let given = &self.config.opts;
-        let packet = given
-            .max_allowed_packet()
-            .or(Some(limits.max_allowed_packet));
-        let idle = given.wait_timeout().or(Some(limits.wait_timeout));
+        let packet = given.max_allowed_packet().or(Some(limits.packet));
+        let idle = given.wait_timeout().or(Some(limits.idle));
         let mut last = lock(&self.last_opts);
         if (last.max_allowed_packet(), last.wait_timeout()) != (packet, idle) {
             *last = OptsBuilder::from_opts(last.clone())

@@ -231,17 +231,13 @@ impl fmt::Display for MySqlError {
         if let Some(address) = &self.address {
             write!(f, "{address}: ")?;
         }
-        write!(f, "{}: ", self.cause.what())?;
-        match &self.source {
-            Source::Driver(mysql_async::Error::Server(error)) => error.fmt(f)?,
-            Source::Driver(mysql_async::Error::Io(IoError::Io(error))) => error.fmt(f)?,
-            Source::Driver(error) => error.fmt(f)?,
-            Source::Other(error) => error.fmt(f)?,
-        }
-        match self.cause.advice() {
-            Some(advice) => write!(f, "; {advice}"),
-            None => Ok(()),
-        }
+        let detail: &dyn fmt::Display = match &self.source {
+            Source::Driver(mysql_async::Error::Server(error)) => error,
+            Source::Driver(mysql_async::Error::Io(IoError::Io(error))) => error,
+            Source::Driver(error) => error,
+            Source::Other(error) => error,
+        };
+        f.write_str(&self.cause.explain(detail))
     }
 }
 

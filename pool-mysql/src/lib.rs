@@ -17,7 +17,7 @@
 //!
 //! A [`MySqlConnection`] dereferences to [`mysql_async::Conn`]. Everything of the pool is
 //! [`pool_core`]'s: sizes, timeouts, statistics, shutdown. What is particular to MySQL is told at
-//! [`MySqlConfig`] (settings and URL parameters), [`Recycle`] (what a returned connection is reset
+//! [`MySqlConfig`] (settings and URL parameters), [`MySqlConfig::recycle`] (what a returned connection is reset
 //! to) and [`MySqlError`] (causes, codes, and which are transient).
 //!
 //! # Timeouts
@@ -79,15 +79,14 @@ mod session;
 mod transaction;
 mod url;
 
-pub use config::{MySqlConfig, Recycle};
+pub use config::MySqlConfig;
 pub use connection::MySqlConnection;
 pub use error::MySqlError;
 pub use manager::MySqlManager;
 pub use mysql_async;
-pub use pool_core::{self, Cause};
+pub use pool_core::{self, Cause, Recycle};
 pub use server::{Flavour, ServerInfo};
 pub use transaction::Transaction;
-pub use url::UrlError;
 
 /// A pool of connections to MySQL or MariaDB.
 pub type Pool = pool_core::Pool<MySqlManager>;

@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use pool_core::{Condition, Interrupter, Manager, Severity};
+use pool_core::{Condition, ConfigError, Interrupter, Manager, Severity};
 
 use crate::config::MySqlConfig;
 use crate::connection::MySqlConnection;
 use crate::connector::Connector;
 use crate::error::MySqlError;
 use crate::server::ServerInfo;
-use crate::url::UrlError;
 
 /// Opens, checks and resets connections to one server.
 ///
@@ -36,7 +35,7 @@ impl MySqlManager {
     /// # Errors
     ///
     /// If it is not the URL of a MySQL server.
-    pub fn from_url(url: &str) -> Result<Self, UrlError> {
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         MySqlConfig::from_url(url).map(Self::new)
     }
 

@@ -30,10 +30,10 @@ pub struct ServerInfo {
 /// What the driver wants to know of a server; it asks each connection unless its options say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// In bytes.
-    pub(crate) max_allowed_packet: usize,
-    /// In seconds.
-    pub(crate) wait_timeout: usize,
+    /// `max_allowed_packet`, in bytes.
+    pub(crate) packet: usize,
+    /// `wait_timeout`, in seconds.
+    pub(crate) idle: usize,
 }
 
 /// What a server has answered.
@@ -125,8 +125,8 @@ impl ServerInfo {
         let mut fields = row.splitn(7, ' ');
         let mut field = || fields.next();
         let limits = Limits {
-            max_allowed_packet: field()?.parse().ok()?,
-            wait_timeout: field()?.parse().ok()?,
+            packet: field()?.parse().ok()?,
+            idle: field()?.parse().ok()?,
         };
         // MariaDB 12 says it in words.
         let takes_writes = ["0", "OFF"].contains(&field()?);

@@ -5,7 +5,6 @@
 //! is latin1 stores garbage from then on. It does not go back to the first database either, nor to the
 //! roles of the login: whoever took on an administrator's would leave it to the next user.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use mysql_async::IsolationLevel;
@@ -74,28 +73,17 @@ impl MySqlConfig {
     }
 
     fn assignments(&self, flavour: Flavour) -> String {
-        let mut list = String::new();
-        let mut set = |name: &str, value: &str| {
-            let comma = if list.is_empty() { "" } else { ", " };
-            // Writing to a string cannot fail.
-            let _ = write!(list, "{comma}SESSION {name} = {value}");
-        };
-        if let Some(zone) = &self.time_zone {
-            set("time_zone", &quoted(zone));
-        }
-        if let Some(mode) = &self.sql_mode {
-            set("sql_mode", &quoted(mode));
-        }
-        if let Some(timeout) = self.statement_timeout {
-            match flavour {
-                Flavour::MariaDb => set("max_statement_time", &seconds(timeout)),
-                Flavour::MySql => set("max_execution_time", &milliseconds(timeout)),
-            }
-        }
-        for (name, value) in &self.variables {
-            set(name, value);
-        }
-        list
+        let timeout = self.statement_timeout.map(|timeout| match flavour {
+            Flavour::MariaDb => format!("SESSION max_statement_time = {}", seconds(timeout)),
+            Flavour::MySql => format!("SESSION max_execution_time = {}", milliseconds(timeout)),
+        });
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| format!("SESSION {name} = {value}"));
+        timeout
+            .into_iter()
+            .chain(variables)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -122,7 +110,7 @@ fn milliseconds(timeout: Duration) -> String {
 }
 
 /// `text` as a literal, whatever `sql_mode` says about backslashes.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

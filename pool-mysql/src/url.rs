@@ -6,51 +6,10 @@
 use std::str::FromStr;
 
 use mysql_async::{IsolationLevel, Opts};
-use pool_core::duration;
 use pool_core::url::{is_plain, scheme, take_parameters};
+use pool_core::{ConfigError, ConfigProblem, Parameter, Recycle};
 
-use crate::config::{MySqlConfig, Recycle};
-
-/// Why a connection URL is not one of a MySQL server. No message shows a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// The driver does not understand it.
-    #[error("{0}")]
-    Driver(#[source] mysql_async::UrlError),
-
-    /// It is a setting of the pool, not of the connections.
-    #[error(
-        "`{0}` is a setting of the pool: read the URL with `PoolConfig::from_url_query`, which takes \
-         those out"
-    )]
-    PoolParameter(String),
-
-    /// A setting has a value it cannot have.
-    #[error("{name} (`{value}`) must be {rule}")]
-    Value {
-        /// The setting.
-        name: String,
-        /// The value given.
-        value: String,
-        /// What is allowed.
-        rule: &'static str,
-    },
-
-    /// The parameter needs a feature of this crate.
-    #[error("`{0}` needs the feature `rustls` of pool-mysql")]
-    Feature(String),
-}
-
-impl UrlError {
-    fn value(name: &str, value: &str, rule: &'static str) -> Self {
-        Self::Value {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            rule,
-        }
-    }
-}
+use crate::config::MySqlConfig;
 
 impl MySqlConfig {
     /// Reads a URL: `mysql://user:password@host:3306/database?statement_timeout=30s`.
@@ -61,77 +20,59 @@ impl MySqlConfig {
     ///
     /// # Errors
     ///
-    /// For another scheme, a malformed URL, an unknown parameter, a value that is not allowed.
-    pub fn from_url(url: &str) -> Result<Self, UrlError> {
+    /// For another scheme, a malformed URL, an unknown parameter, a value that is not allowed. No message
+    /// shows a password.
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         let is_ours = |name: &str| PARAMETERS.contains(&name) || name.starts_with("pool_");
         if scheme(url) != Some("mysql") {
             let scheme = scheme(url).unwrap_or("none");
-            let rule = "mysql, as in the URL mysql://app@localhost/shop";
-            return Err(UrlError::value("scheme", scheme, rule));
+            let rule = "must be mysql, as in the URL mysql://app@localhost/shop";
+            return Err(ConfigProblem::new("scheme", scheme, rule).into());
         }
         if may_show_a_password(url) {
-            let rule = "one with @ only before the host, and names of parameters of a to z and _ (are \
-                        user and password percent-encoded?)";
-            return Err(UrlError::value("URL", "…", rule));
+            let rule = "must be one with @ only before the host, and names of parameters of a to z and _ \
+                        (are user and password percent-encoded?)";
+            return Err(ConfigProblem::new("URL", "…", rule).into());
         }
         let (ours, url) = take_parameters(url, is_ours);
-        let opts = Opts::from_url(&url).map_err(UrlError::Driver)?;
+        let opts = Opts::from_url(&url)
+            .map_err(|error| ConfigProblem::new("URL", "…", format!("cannot be read: {error}")))?;
         let of_tls = |(name, _): &(&str, &str)| TLS_PARAMETERS.contains(name);
         if opts.ssl_opts().is_none()
             && let Some((name, value)) = parameters(&url).find(of_tls)
         {
-            let rule = "beside require_ssl=true: without it nothing is encrypted";
-            return Err(UrlError::value(name, value, rule));
+            let rule = "must be beside require_ssl=true: without it nothing is encrypted";
+            return Err(ConfigProblem::new(name, value, rule).into());
         }
         let mut config = Self::new(opts);
-        for (name, value) in ours {
-            config = config.set(&name, &value)?;
+        for parameter in ours.into_iter().map(Parameter::from) {
+            config = config.set(&parameter)?;
         }
         Ok(config)
     }
 
-    fn set(self, name: &str, value: &str) -> Result<Self, UrlError> {
-        let refuse = |rule| UrlError::value(name, value, rule);
-        Ok(match name {
-            "recycle" => self.recycle(match value {
-                "fast" => Recycle::Fast,
-                "verified" => Recycle::Verified,
-                "clean" => Recycle::Clean,
-                _ => return Err(refuse("fast, verified or clean")),
-            }),
-            "statement_timeout" => {
-                let rule = "a duration such as 500ms, 30s or 5m, or none";
-                self.statement_timeout(duration::parse_limit(value).ok_or_else(|| refuse(rule))?)
-            }
+    fn set(self, parameter: &Parameter) -> Result<Self, ConfigProblem> {
+        let value = parameter.value();
+        Ok(match parameter.name() {
+            "recycle" => self.recycle(parameter.one_of(&Recycle::NAMED)?),
+            "statement_timeout" => self.statement_timeout(parameter.limit()?),
             "time_zone" => self.time_zone(value),
             "sql_mode" => self.sql_mode(value),
             "charset" => self.charset(value),
             "collation" => self.collation(value),
-            "isolation" => self.isolation(match value {
-                "read-uncommitted" => IsolationLevel::ReadUncommitted,
-                "read-committed" => IsolationLevel::ReadCommitted,
-                "repeatable-read" => IsolationLevel::RepeatableRead,
-                "serializable" => IsolationLevel::Serializable,
-                _ => {
-                    return Err(refuse(
-                        "read-uncommitted, read-committed, repeatable-read or serializable",
-                    ));
-                }
-            }),
-            "validation_query" if value.trim().is_empty() => {
-                return Err(refuse("a statement, such as SELECT%201"));
-            }
-            "validation_query" => self.validation_query(value),
-            "kill_abandoned" => self.kill_abandoned(match value {
-                "on" | "true" | "1" => true,
-                "off" | "false" | "0" => false,
-                _ => return Err(refuse("on or off")),
-            }),
+            "isolation" => self.isolation(parameter.one_of(&[
+                ("read-uncommitted", IsolationLevel::ReadUncommitted),
+                ("read-committed", IsolationLevel::ReadCommitted),
+                ("repeatable-read", IsolationLevel::RepeatableRead),
+                ("serializable", IsolationLevel::Serializable),
+            ])?),
+            "validation_query" => self.validation_query(parameter.sql()?),
+            "kill_abandoned" => self.kill_abandoned(parameter.switch()?),
             #[cfg(feature = "rustls")]
             "tls_ca" => self.tls_ca(value),
             #[cfg(not(feature = "rustls"))]
-            "tls_ca" => return Err(UrlError::Feature(name.to_owned())),
-            _ => return Err(UrlError::PoolParameter(name.to_owned())),
+            "tls_ca" => return Err(parameter.refuse("needs the feature `rustls` of pool-mysql")),
+            _ => return Err(parameter.refuse_as_of_pool()),
         })
     }
 }
@@ -154,9 +95,9 @@ const PARAMETERS: [&str; 10] = [
 const TLS_PARAMETERS: [&str; 3] = ["verify_ca", "verify_identity", "built_in_roots"];
 
 impl FromStr for MySqlConfig {
-    type Err = UrlError;
+    type Err = ConfigError;
 
-    fn from_str(url: &str) -> Result<Self, UrlError> {
+    fn from_str(url: &str) -> Result<Self, ConfigError> {
         Self::from_url(url)
     }
 }
@@ -192,14 +133,18 @@ mod tests {
         assert_eq!(config.opts.stmt_cache_size(), 7);
         assert_eq!(config.recycle, Recycle::Clean);
         assert_eq!(config.statement_timeout, Some(Duration::from_millis(1500)));
-        assert_eq!(config.time_zone.as_deref(), Some("+02:00"));
         assert_eq!(config.collation.as_deref(), Some("utf8mb4_bin"));
         assert!(matches!(
             config.isolation,
             Some(IsolationLevel::Serializable)
         ));
         assert!(!config.kill_abandoned);
-        assert_eq!(config.sql_mode.as_deref(), Some("ANSI"));
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let (zone, mode) = (
+            variable("time_zone", "'+02:00'"),
+            variable("sql_mode", "'ANSI'"),
+        );
+        assert_eq!(config.variables, [zone, mode]);
         assert_eq!(config.charset.as_deref(), Some("utf8mb4"));
         assert_eq!(config.validation_query.as_deref(), Some("SELECT 2"));
     }

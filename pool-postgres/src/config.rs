@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_core::PasswordProvider;
+use pool_core::url::authority;
+use pool_core::{ConfigProblem, PasswordProvider, Recycle};
 use tokio_postgres::config::{self, Host, SslNegotiation};
 use tokio_postgres::error::DbError;
 
-use crate::error::PgError;
 use crate::messages::OnNotice;
-use crate::target::in_full;
 use crate::tls::{SslMode, Tls};
 
 /// A server, a database and the settings of the sessions there.
@@ -59,41 +58,6 @@ pub struct PgConfig {
 
 /// Prepared statements that a connection keeps, unless told otherwise.
 const STATEMENT_CACHE: usize = 100;
-
-/// What is done to a connection that was used, before somebody else gets it.
-///
-/// Whatever the policy, a connection is never handed on inside a transaction, in a `COPY`, or with
-/// a statement under way; and the driver's prepared statements stay.
-///
-/// | left behind | `Fast` | `Verified` | `Clean` | `Custom` |
-/// | --- | --- | --- | --- | --- |
-/// | a statement in flight, an unfinished `COPY` | ended, cancelled if need be | same | same | same |
-/// | a failed statement, outside of a transaction | nothing to do | same | same | same |
-/// | a failed `COPY FROM` | closed: the driver may take later answers for its own | same | same | same |
-/// | rows that somebody keeps unread (`query_raw`) | closed: no later answer would be read | same | same | same |
-/// | a `COPY FROM` that somebody goes on with | closed: the server would wait for its rows | same | same | same |
-/// | `DISCARD ALL`, `DEALLOCATE ALL` by the user | closed, if the driver had looked up a type: it could look up no other | same | same | same |
-/// | an open or failed transaction | rolled back | same | same | same |
-/// | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `EXPLAIN`, `CREATE …` | undone, when seen | same | undone | undone, when seen |
-/// | what functions do unseen (`set_config` of most settings, `pg_advisory_lock`) | stays, unless [`reset_on_return`](crate::PgConnection::reset_on_return) | same | undone | as the SQL does |
-/// | round trips when nothing was left | 0 | 1 | 1 | 1 |
-///
-/// Undone are settings, listening, cursors, advisory locks, temporary tables, sequences' last values,
-/// cached plans and what SQL has prepared: `DISCARD ALL` but for the driver's prepared statements.
-#[derive(Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Recycle {
-    /// What was seen to be left behind is undone: a clean return costs nothing.
-    #[default]
-    Fast,
-    /// As `Fast`, and the server is asked whether it is there, after every use.
-    Verified,
-    /// The session is reset after every use.
-    Clean,
-    /// As `Fast`, and then this SQL, after every use. Not `DISCARD ALL` nor `DEALLOCATE ALL`: the driver
-    /// keeps statements of its own, by which it looks up types, for the life of the connection.
-    Custom(String),
-}
 
 impl PgConfig {
     /// How long the server lets a statement run; 60 s by default, `None` or zero for the server's own
@@ -179,6 +143,28 @@ impl PgConfig {
     }
 
     /// What is done to a used connection before somebody else gets it; [`Recycle::Fast`] by default.
+    ///
+    /// Whatever the policy, a connection is never handed on inside a transaction, in a `COPY`, or with
+    /// a statement under way; and the driver's prepared statements stay.
+    ///
+    /// | left behind | `Fast` | `Verified` | `Clean` | `Custom` |
+    /// | --- | --- | --- | --- | --- |
+    /// | a statement in flight, an unfinished `COPY` | ended, cancelled if need be | same | same | same |
+    /// | a failed statement, outside of a transaction | nothing to do | same | same | same |
+    /// | a failed `COPY FROM` | closed: the driver may take later answers for its own | same | same | same |
+    /// | rows that somebody keeps unread (`query_raw`) | closed: no later answer would be read | same | same | same |
+    /// | a `COPY FROM` that somebody goes on with | closed: the server would wait for its rows | same | same | same |
+    /// | `DISCARD ALL`, `DEALLOCATE ALL` by the user | closed, if the driver had looked up a type: it could look up no other | same | same | same |
+    /// | an open or failed transaction | rolled back | same | same | same |
+    /// | `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`, `DO`, `CALL`, `EXPLAIN`, `CREATE …` | undone, when seen | same | undone | undone, when seen |
+    /// | what functions do unseen (`set_config` of most settings, `pg_advisory_lock`) | stays, unless [`reset_on_return`](crate::PgConnection::reset_on_return) | same | undone | as the SQL does |
+    /// | round trips when nothing was left | 0 | 1 | 1 | 1 |
+    ///
+    /// Undone are settings, listening, cursors, advisory locks, temporary tables, sequences' last values,
+    /// cached plans and what SQL has prepared: `DISCARD ALL` but for the driver's prepared statements.
+    ///
+    /// The SQL of [`Recycle::Custom`] must hold neither `DISCARD ALL` nor `DEALLOCATE ALL`: the driver keeps
+    /// statements of its own, by which it looks up types, for the life of the connection.
     pub fn recycle(mut self, recycle: Recycle) -> Self {
         self.recycle = recycle;
         self
@@ -209,63 +195,74 @@ impl PgConfig {
     }
 
     /// Which setting breaks its rule, if one does.
-    pub(crate) fn problem(&self) -> Option<PgError> {
+    pub(crate) fn problem(&self) -> Option<ConfigProblem> {
         let (hosts, addresses) = (self.driver.get_hosts(), self.driver.get_hostaddrs());
-        let servers = hosts.len().max(addresses.len());
-        let ports = self.driver.get_ports().len();
-        let refuse = |name, value: &dyn fmt::Display, rule| {
-            Some(PgError::setting(name, value.to_string(), rule))
-        };
-        if servers == 0 {
-            return refuse("host", &"", "must name at least one server");
-        }
+        let (servers, ports) = (hosts.len().max(addresses.len()), self.driver.get_ports());
         // Where there are sockets the driver takes such a host for the folder of one.
         let socket = hosts.iter().find_map(|host| match host {
-            Host::Tcp(name) => name.starts_with('/').then_some(name),
+            Host::Tcp(name) => name.starts_with('/').then_some(name.as_str()),
             #[cfg(unix)]
             Host::Unix(_) => None,
         });
-        if let Some(folder) = socket {
-            let rule = "must be a name or an address: there are no unix sockets on this system";
-            return refuse("host", folder, rule);
-        }
-        if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
-            let given = format!("{} addresses", addresses.len());
-            return refuse("hostaddr", &given, "must be one for each host");
-        }
-        if ports > 1 && ports != servers {
-            let given = format!("{ports} ports");
-            return refuse("port", &given, "must be one, or one for each host");
-        }
-        if self.tls.certificate.is_some() != self.tls.key.is_some() {
-            let given = format!("{:?}", self.tls.certificate);
-            return refuse(
-                "sslcert",
-                &given,
-                "and sslkey are given together or not at all",
-            );
-        }
-        if self.tls.is_direct && self.tls.mode < SslMode::Require {
-            let rule = "needs sslmode=require, verify-ca or verify-full";
-            return refuse("sslnegotiation", &"direct", rule);
-        }
-        if let Some(name) = self.cut_short() {
-            return refuse(
-                name,
-                &"…",
-                "must not contain a NUL, where the server would end it",
-            );
-        }
         let is_name = |name: &str| {
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
             !name.is_empty() && name.chars().all(letters)
         };
-        let (name, _) = self.session.iter().find(|(name, _)| !is_name(name))?;
-        refuse(
-            "session",
-            name,
-            "must be the name of a setting, such as work_mem",
-        )
+        let mut names = self.session.iter().map(|(name, _)| name.as_str());
+        let (cut_short, no_name) = (self.cut_short(), names.find(|name| !is_name(name)));
+        let (tls, number) = (&self.tls, |many: usize, what| format!("{many} {what}"));
+        let rules = [
+            (
+                servers > 0,
+                "host",
+                String::new(),
+                "must name at least one server",
+            ),
+            (
+                socket.is_none(),
+                "host",
+                socket.unwrap_or_default().to_owned(),
+                "must be a name or an address: there are no unix sockets on this system",
+            ),
+            (
+                [0, servers].contains(&hosts.len()) && [0, servers].contains(&addresses.len()),
+                "hostaddr",
+                number(addresses.len(), "addresses"),
+                "must be one for each host",
+            ),
+            (
+                ports.len() < 2 || ports.len() == servers,
+                "port",
+                number(ports.len(), "ports"),
+                "must be one, or one for each host",
+            ),
+            (
+                tls.certificate.is_some() == tls.key.is_some(),
+                "sslcert",
+                format!("{:?}", tls.certificate),
+                "and sslkey are given together or not at all",
+            ),
+            (
+                !tls.is_direct || tls.mode >= SslMode::Require,
+                "sslnegotiation",
+                "direct".to_owned(),
+                "needs sslmode=require, verify-ca or verify-full",
+            ),
+            (
+                cut_short.is_none(),
+                cut_short.unwrap_or_default(),
+                "…".to_owned(),
+                "must not contain a NUL, where the server would end it",
+            ),
+            (
+                no_name.is_none(),
+                "session",
+                no_name.unwrap_or_default().to_owned(),
+                "must be the name of a setting, such as work_mem",
+            ),
+        ];
+        let (_, name, value, rule) = rules.into_iter().find(|(holds, ..)| !holds)?;
+        Some(ConfigProblem::new(name, value, rule))
     }
 
     /// The name of a text of the startup packet that holds a NUL: there each text ends with one.
@@ -296,7 +293,7 @@ impl PgConfig {
                 (Some(Host::Tcp(host)), _) => host.clone(),
                 (None, address) => address.map(ToString::to_string).unwrap_or_default(),
             };
-            in_full(&host, port)
+            authority(&host, port)
         };
         let servers = (0..hosts.len().max(addresses.len())).map(server);
         let servers = servers.collect::<Vec<_>>().join(",");
@@ -346,18 +343,6 @@ fn protected(value: &str) -> String {
         text.push(letter);
     }
     text
-}
-
-/// Without its SQL, which may hold secrets.
-impl fmt::Debug for Recycle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fast => "Fast",
-            Self::Verified => "Verified",
-            Self::Clean => "Clean",
-            Self::Custom(_) => "Custom(..)",
-        })
-    }
 }
 
 impl fmt::Debug for PgConfig {

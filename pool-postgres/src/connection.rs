@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use pool_core::{Condition, Interrupter};
+use pool_core::{Condition, Interrupter, Recycle};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 use tokio_postgres::config::TargetSessionAttrs;
@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
-use crate::config::{PgConfig, Recycle};
+use crate::config::PgConfig;
 use crate::driver::Driver;
 use crate::error::{PgError, is_of_the_login};
 use crate::messages::{Messages, Notifications};

@@ -2,11 +2,10 @@
 //!
 //! The server's SQLSTATE decides (manual, appendix A), never its texts, which are translated.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use pool_core::Cause;
+use pool_core::{Cause, ConfigError};
 use thiserror::Error;
 
 /// Why a connection could not be opened, checked or brought back.
@@ -31,13 +30,13 @@ use thiserror::Error;
 /// | [`LockConflict`](Cause::LockConflict) | 40001, 40P01, 55P03 | yes |
 /// | [`OutOfDescriptors`](Cause::OutOfDescriptors) | `EMFILE`, `ENFILE` | yes |
 /// | [`Dirty`](Cause::Dirty) | a reset left a transaction open | no |
-/// | [`Setting`](Cause::Setting) | a setting or parameter that breaks its rule; a URL that cannot be read | no |
+/// | [`Setting`](Cause::Setting) | a setting that breaks its rule | no |
 /// | [`Other`](Cause::Other) | everything else | no |
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PgError {
     /// A host could not be reached.
-    #[error("{address}: {}: {error}{}", what(self), Advice(self.cause()))]
+    #[error("{address}: {}", self.cause().explain(error))]
     #[non_exhaustive]
     Unreachable {
         /// The last host that was tried.
@@ -47,7 +46,7 @@ pub enum PgError {
         error: io::Error,
     },
     /// A host's name cannot be resolved.
-    #[error("{address}: {}: {error}{}", what(self), Advice(self.cause()))]
+    #[error("{address}: {}", self.cause().explain(error))]
     #[non_exhaustive]
     Dns {
         /// The host.
@@ -57,7 +56,7 @@ pub enum PgError {
         error: io::Error,
     },
     /// A host did not let us in within its `connect_timeout`.
-    #[error("{address}: {} ({after:?}){}", what(self), Advice(self.cause()))]
+    #[error("{address}: {}", self.cause().explain(format_args!("{after:?}")))]
     #[non_exhaustive]
     TimedOut {
         /// The host.
@@ -77,7 +76,7 @@ pub enum PgError {
     Driver(#[from] tokio_postgres::Error),
     /// The driver gave the login up: the server asks for a password and there is none, or for what the
     /// driver cannot do, or it does not prove that it knows the password itself.
-    #[error("{address}: {}: {}{}", what(self), describe(.error), Advice(self.cause()))]
+    #[error("{address}: {}", self.cause().explain(describe(.error)))]
     #[non_exhaustive]
     Login {
         /// The server.
@@ -86,9 +85,6 @@ pub enum PgError {
         #[source]
         error: tokio_postgres::Error,
     },
-    /// The URL, or the text of pairs, cannot be read.
-    #[error("{}", describe(.0))]
-    Unreadable(#[source] tokio_postgres::Error),
     /// TLS is asked for, and this build has none.
     #[error("sslmode asks for TLS: build pool-postgres with the feature `rustls` or `native-tls`")]
     TlsUnsupported,
@@ -129,17 +125,9 @@ pub enum PgError {
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A setting, or a parameter of the URL, breaks its rule.
-    #[error("{setting} ({value}) {rule}")]
-    #[non_exhaustive]
-    Setting {
-        /// Its name.
-        setting: String,
-        /// What it was to be.
-        value: String,
-        /// What it must be.
-        rule: &'static str,
-    },
+    /// A setting breaks its rule.
+    #[error("{0}")]
+    Setting(#[from] ConfigError),
     /// A recycled connection is still in a transaction.
     #[error("the session could not be brought back to a fresh state")]
     StillDirty,
@@ -159,7 +147,7 @@ impl PgError {
             | Self::ChannelBinding { .. } => Cause::Tls,
             Self::Password { .. } => Cause::Password,
             Self::Login { .. } => Cause::Authentication,
-            Self::Setting { .. } | Self::Unreadable(_) => Cause::Setting,
+            Self::Setting(_) => Cause::Setting,
             Self::StillDirty => Cause::Dirty,
             Self::Driver(error) => cause_of(error),
         }
@@ -168,18 +156,6 @@ impl PgError {
     /// Whether the same call may well succeed when tried again a little later.
     pub fn is_transient(&self) -> bool {
         self.cause().is_transient()
-    }
-
-    pub(crate) fn setting(
-        setting: impl Into<String>,
-        value: impl Into<String>,
-        rule: &'static str,
-    ) -> Self {
-        Self::Setting {
-            setting: setting.into(),
-            value: value.into(),
-            rule,
-        }
     }
 }
 
@@ -218,29 +194,14 @@ fn cause_of(error: &tokio_postgres::Error) -> Cause {
     }
 }
 
-fn what(error: &PgError) -> &'static str {
-    error.cause().what()
-}
-
-/// What to do, at the end of a message.
-struct Advice(Cause);
-
-impl fmt::Display for Advice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.advice() {
-            Some(advice) => write!(f, "; {advice}"),
-            None => Ok(()),
-        }
-    }
-}
-
 /// The server's own words, its SQLSTATE, and what to do.
-fn describe(error: &tokio_postgres::Error) -> String {
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
     let Some(db) = error.as_db_error() else {
         let source = std::error::Error::source(error);
         return source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
     };
-    let advice = Advice(cause_of(error));
+    let advice = cause_of(error).advice().map(|advice| format!("; {advice}"));
+    let advice = advice.unwrap_or_default();
     format!("{} (SQLSTATE {}){advice}", db.message(), db.code().code())
 }
 

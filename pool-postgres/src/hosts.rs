@@ -7,13 +7,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pool_core::url::authority;
 use tokio::net::lookup_host;
 use tokio::time::Instant;
 use tokio_postgres::config::{Host as Given, LoadBalanceHosts};
 
 use crate::config::PgConfig;
 use crate::error::PgError;
-use crate::target::{Address, Link, Target, in_full};
+use crate::target::{Address, Link, Target};
 
 /// How long a server that could not be reached is tried last.
 const REST: Duration = Duration::from_secs(30);
@@ -53,7 +54,7 @@ impl Host {
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named { name, port } => f.write_str(&in_full(name, *port)),
+            Self::Named { name, port } => f.write_str(&authority(name, *port)),
             Self::Placed(address) => f.write_str(&address.host()),
         }
     }

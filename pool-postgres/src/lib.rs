@@ -37,7 +37,7 @@
 //! | what functions do to the session (`set_config`, `pg_advisory_lock`) | nobody | the same, with [`Recycle::Clean`] |
 //! | a connection the server closed | the driver | it is closed |
 //!
-//! [`Recycle`] lists the policies.
+//! [`PgConfig::recycle`] lists the policies.
 //!
 //! # Prepared statements
 //!
@@ -143,12 +143,12 @@ mod tls;
 mod url;
 mod wire;
 
-pub use config::{PgConfig, Recycle};
+pub use config::PgConfig;
 pub use connection::PgConnection;
 pub use error::PgError;
 pub use manager::PgManager;
 pub use messages::Notifications;
-pub use pool_core::{self, Cause};
+pub use pool_core::{self, Cause, Recycle};
 pub use statements::Statements;
 pub use tls::SslMode;
 pub use tokio_postgres;

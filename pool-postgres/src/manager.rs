@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use pool_core::{Cause, Condition, Interrupter, Manager, Severity};
+use pool_core::{Cause, Condition, ConfigError, Interrupter, Manager, Severity};
 use tokio_postgres::config::TargetSessionAttrs;
 
 use crate::config::PgConfig;
@@ -38,7 +38,7 @@ impl PgManager {
     /// # Errors
     ///
     /// When the URL cannot be read.
-    pub fn from_url(url: &str) -> Result<Self, PgError> {
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         url.parse().map(Self::new)
     }
 
@@ -95,7 +95,7 @@ impl Manager for PgManager {
 
     async fn connect(&self) -> Result<PgConnection, PgError> {
         if let Some(problem) = self.config.problem() {
-            return Err(problem);
+            return Err(ConfigError::from(problem).into());
         }
         let startup = self.startup_now().await?;
         let (limit, mut failed) = (self.hosts.limit(), None);

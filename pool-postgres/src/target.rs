@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool_core::url::authority;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -69,7 +70,7 @@ impl Address {
     /// What the config calls it.
     pub(crate) fn host(&self) -> String {
         match self {
-            Self::Tcp { host, at } => in_full(host, at.port()),
+            Self::Tcp { host, at } => authority(host, at.port()),
             #[cfg(unix)]
             Self::Unix(path) => path.display().to_string(),
         }
@@ -186,15 +187,6 @@ impl fmt::Display for Target {
             #[cfg(unix)]
             Address::Unix(_) => Ok(()),
         }
-    }
-}
-
-/// A host and its port, as in a URL.
-pub(crate) fn in_full(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
     }
 }
 

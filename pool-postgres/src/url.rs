@@ -3,14 +3,14 @@
 //! The parameters of this crate are taken out, the rest is the driver's to read. What neither
 //! understands is refused: a misspelt setting that does nothing is found in production.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
-use pool_core::duration;
 use pool_core::url::{has_plain_names, is_plain, scheme, take_parameters};
+use pool_core::{ConfigError, ConfigProblem, Parameter, Recycle};
 
-use crate::config::{PgConfig, Recycle};
-use crate::error::PgError;
+use crate::config::PgConfig;
+use crate::error::describe;
+use crate::tls::SslMode;
 
 /// Every parameter of this crate, as the table of [`PgConfig`] lists them.
 const PARAMETERS: [&str; 7] = [
@@ -24,33 +24,40 @@ const PARAMETERS: [&str; 7] = [
 ];
 
 impl FromStr for PgConfig {
-    type Err = PgError;
+    type Err = ConfigError;
 
-    fn from_str(text: &str) -> Result<Self, PgError> {
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
         let is_ours = |name: &str| PARAMETERS.contains(&name) || name.starts_with("pool_");
+        let is_url = matches!(scheme(text), Some("postgres" | "postgresql"));
         let (ours, for_driver) = match scheme(text) {
-            Some("postgres" | "postgresql") if !has_plain_names(text) => {
-                let rule = "must be of a to z and _ (are user and password percent-encoded?)";
-                return Err(PgError::setting("name", "…", rule));
-            }
-            Some("postgres" | "postgresql") if has_stray_at(text) => {
-                let rule = "has an @ too many (in user, password and database it is written %40)";
-                return Err(PgError::setting("URL", "…", rule));
-            }
-            Some("postgres" | "postgresql") => take_parameters(text, is_ours),
-            Some(scheme) => {
+            Some(scheme) if !is_url => {
                 let rule = "must be postgres or postgresql";
-                return Err(PgError::setting("scheme", scheme, rule));
+                return Err(ConfigProblem::new("scheme", scheme, rule).into());
             }
+            Some(_) if !has_plain_names(text) => {
+                let rule = "must be of a to z and _ (are user and password percent-encoded?)";
+                return Err(ConfigProblem::new("name", "…", rule).into());
+            }
+            Some(_) if has_stray_at(text) => {
+                let rule = "has an @ too many (in user, password and database it is written %40)";
+                return Err(ConfigProblem::new("URL", "…", rule).into());
+            }
+            Some(_) => take_parameters(text, is_ours),
             None => take_pairs(text, is_ours)?,
         };
-        let driver: tokio_postgres::Config = for_driver.parse().map_err(PgError::Unreadable)?;
+        let driver: tokio_postgres::Config = for_driver.parse().map_err(|error| {
+            ConfigProblem::new(
+                "connection string",
+                "…",
+                format!("cannot be read: {}", describe(&error)),
+            )
+        })?;
         let mut config = Self::from(driver);
-        for (name, value) in ours {
-            config = config.set(&name, &value)?;
+        for parameter in ours.into_iter().map(Parameter::from) {
+            config = config.set(&parameter)?;
         }
         match config.problem() {
-            Some(problem) => Err(problem),
+            Some(problem) => Err(problem.into()),
             None => Ok(config),
         }
     }
@@ -67,42 +74,22 @@ fn has_stray_at(url: &str) -> bool {
 }
 
 impl PgConfig {
-    fn set(mut self, name: &str, value: &str) -> Result<Self, PgError> {
-        let refuse = |rule| PgError::setting(name, value, rule);
-        Ok(match name {
-            "sslmode" => {
-                let rule = "must be disable, prefer, require, verify-ca or verify-full";
-                self.ssl_mode(value.parse().map_err(|()| refuse(rule))?)
-            }
-            "sslrootcert" => self.ssl_root_certificate(value),
+    fn set(mut self, parameter: &Parameter) -> Result<Self, ConfigProblem> {
+        Ok(match parameter.name() {
+            "sslmode" => self.ssl_mode(parameter.one_of(&SslMode::NAMED)?),
+            "sslrootcert" => self.ssl_root_certificate(parameter.value()),
             "sslcert" => {
-                self.tls.certificate = Some(PathBuf::from(value));
+                self.tls.certificate = Some(parameter.value().into());
                 self
             }
             "sslkey" => {
-                self.tls.key = Some(PathBuf::from(value));
+                self.tls.key = Some(parameter.value().into());
                 self
             }
-            "statement_cache" => {
-                let rule = "must be a whole number, 0 for none";
-                self.statement_cache(value.parse().map_err(|_| refuse(rule))?)
-            }
-            "statement_timeout" => {
-                let rule = "must be a duration such as 500ms, 30s or 5m, or none";
-                self.statement_timeout(duration::parse_limit(value).ok_or_else(|| refuse(rule))?)
-            }
-            "recycle" => self.recycle(match value {
-                "fast" => Recycle::Fast,
-                "verified" => Recycle::Verified,
-                "clean" => Recycle::Clean,
-                _ => return Err(refuse("must be fast, verified or clean")),
-            }),
-            _ => {
-                return Err(refuse(
-                    "is a setting of the pool: read the URL with `PoolConfig::from_url_query`, \
-                     which takes those out",
-                ));
-            }
+            "statement_cache" => self.statement_cache(parameter.count()?),
+            "statement_timeout" => self.statement_timeout(parameter.limit()?),
+            "recycle" => self.recycle(parameter.one_of(&Recycle::NAMED)?),
+            _ => return Err(parameter.refuse_as_of_pool()),
         })
     }
 }
@@ -113,13 +100,16 @@ type Parameters = Vec<(String, String)>;
 ///
 /// A value ends at a blank, unless it is in single quotes; a backslash takes away the meaning of
 /// what follows it (manual, "Keyword/Value Connection Strings").
-fn take_pairs(text: &str, is_ours: impl Fn(&str) -> bool) -> Result<(Parameters, String), PgError> {
+fn take_pairs(
+    text: &str,
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<(Parameters, String), ConfigProblem> {
     let (mut ours, mut others) = (Vec::new(), Vec::new());
     let mut rest = text.trim_start();
     while let Some((name, after)) = rest.split_once('=') {
         let (value, after) = read_value(after.trim_start());
         if !is_plain(name.trim()) {
-            return Err(PgError::setting("name", "…", "must be of a to z and _"));
+            return Err(ConfigProblem::new("name", "…", "must be of a to z and _"));
         }
         if is_ours(name.trim()) {
             ours.push((name.trim().to_owned(), value));
@@ -129,11 +119,8 @@ fn take_pairs(text: &str, is_ours: impl Fn(&str) -> bool) -> Result<(Parameters,
         rest = after.trim_start();
     }
     if !rest.is_empty() {
-        return Err(PgError::setting(
-            "pair",
-            "…",
-            "must be of the form name=value",
-        ));
+        let rule = "must be of the form name=value";
+        return Err(ConfigProblem::new("pair", "…", rule));
     }
     Ok((ours, others.join(" ")))
 }
@@ -158,11 +145,7 @@ fn read_value(text: &str) -> (String, &str) {
 mod tests {
     use std::time::Duration;
 
-    use pool_core::Cause;
-
-    use super::PgConfig;
-    use crate::config::Recycle;
-    use crate::tls::SslMode;
+    use super::*;
 
     fn read(text: &str) -> PgConfig {
         text.parse().unwrap()
@@ -241,8 +224,11 @@ mod tests {
             assert!(!told.contains("hunter2"), "{told}");
         }
         for text in ["postgres://db/app?ssl_mode=require", "host=db port=many"] {
-            let error = text.parse::<PgConfig>().unwrap_err();
-            assert_eq!(error.cause(), Cause::Setting, "{error}");
+            let told = refused(text);
+            assert!(
+                told.starts_with("connection string (…) cannot be"),
+                "{told}"
+            );
         }
         let told = refused("host=a,b,c port=1,2");
         assert!(told.contains("port (2 ports) must be one"), "{told}");

@@ -139,7 +139,6 @@ pub use manager::SqliteManager;
 pub use pool_core;
 pub use pools::SqlitePools;
 pub use rusqlite;
-pub use url::UrlError;
 pub use workers::WorkerStats;
 
 /// A pool of SQLite connections.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use pool_core::{Condition, Interrupter, Manager};
+use pool_core::{Condition, ConfigError, Interrupter, Manager};
 
 use crate::config::{ASKS_NOTHING, OpenMode, SqliteConfig};
 use crate::connection::SqliteConnection;
@@ -37,7 +37,7 @@ impl SqliteManager {
     /// # Errors
     ///
     /// If it is not the connection string of a SQLite database.
-    pub fn from_url(url: &str) -> Result<Self, crate::UrlError> {
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         SqliteConfig::from_url(url).map(Self::new)
     }
 

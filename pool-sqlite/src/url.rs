@@ -6,58 +6,10 @@
 
 use std::str::FromStr;
 
-use pool_core::{duration, url::scheme};
+use pool_core::url::scheme;
+use pool_core::{ConfigError, ConfigProblem, Parameter};
 
 use crate::config::{JournalMode, Location, OpenMode, Reset, SqliteConfig, Synchronous};
-
-/// Why a connection string is not one of a SQLite database.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// It is the connection string of something else.
-    #[error(
-        "a SQLite connection string begins with `sqlite:`, this one with `{0}`; \
-         examples: `sqlite:app.db`, `sqlite:///var/lib/app.db?mode=ro`, `sqlite::memory:`"
-    )]
-    Scheme(String),
-
-    /// Nothing follows the scheme.
-    #[error(
-        "the connection string names no file; for a database in memory write `sqlite::memory:`"
-    )]
-    NoPath,
-
-    /// The path or a value is not valid percent-encoded UTF-8.
-    #[error("`{0}` is not valid percent-encoded UTF-8")]
-    Encoding(String),
-
-    /// No setting has this name.
-    #[error("there is no setting `{name}`; there are: {known}")]
-    UnknownParameter {
-        /// The name given.
-        name: String,
-        /// All names there are.
-        known: String,
-    },
-
-    /// It is a setting of the pool, not of the database.
-    #[error(
-        "`{0}` is a setting of the pool: read the connection string with \
-         `PoolConfig::from_url_query`, which takes those out"
-    )]
-    PoolParameter(String),
-
-    /// A setting has a value it cannot have.
-    #[error("{name} (`{value}`) must be {rule}")]
-    Value {
-        /// The setting.
-        name: String,
-        /// The value given.
-        value: String,
-        /// What is allowed.
-        rule: &'static str,
-    },
-}
 
 /// Every parameter, as the table of [`SqliteConfig`] lists them.
 const PARAMETERS: [&str; 13] = [
@@ -83,108 +35,63 @@ impl SqliteConfig {
     /// # Errors
     ///
     /// For another scheme, a missing path, an unknown parameter, a value that is not allowed.
-    pub fn from_url(url: &str) -> Result<Self, UrlError> {
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         let Some(rest) = strip_scheme(url) else {
-            let scheme = scheme(url).map_or("no scheme".to_owned(), |scheme| format!("{scheme}:"));
-            return Err(UrlError::Scheme(scheme));
+            let scheme = scheme(url).unwrap_or("none");
+            let rule = "must be sqlite, as in `sqlite:app.db`, `sqlite:///var/lib/app.db?mode=ro` and \
+                        `sqlite::memory:`";
+            return Err(ConfigProblem::new("scheme", scheme, rule).into());
         };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let path = decode(path.strip_prefix("//").unwrap_or(path))?;
+        let path = decode("path", path.strip_prefix("//").unwrap_or(path))?;
         let mut config = match path.as_str() {
-            "" => return Err(UrlError::NoPath),
+            "" => {
+                let rule = "must name a file; for a database in memory write `sqlite::memory:`";
+                return Err(ConfigProblem::new("path", "", rule).into());
+            }
             ":memory:" => Self::memory(),
             path => Self::file(path),
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            config.set(&decode(name)?, &decode(&value.replace('+', " "))?, &path)?;
+            let name = decode("name", name)?;
+            let value = decode(&name, &value.replace('+', " "))?;
+            config.set(&Parameter::new(name, value), &path)?;
         }
         Ok(config)
     }
 
-    fn set(&mut self, name: &str, value: &str, path: &str) -> Result<(), UrlError> {
-        let refuse = |rule| UrlError::Value {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            rule,
-        };
+    fn set(&mut self, parameter: &Parameter, path: &str) -> Result<(), ConfigProblem> {
+        let name = parameter.name();
         match name {
-            "mode" => match value {
-                "rwc" => self.open_mode = OpenMode::Create,
-                "rw" => self.open_mode = OpenMode::ReadWrite,
-                "ro" => self.open_mode = OpenMode::ReadOnly,
-                "memory" => {
-                    if !self.is_memory() {
-                        self.location = Location::Memory(Some(path.to_owned()));
-                    }
-                }
-                _ => return Err(refuse("rwc, rw, ro or memory")),
+            "mode" => match parameter.one_of(&OPEN_MODES)? {
+                Some(mode) => self.open_mode = mode,
+                None if self.is_memory() => {}
+                None => self.location = Location::Memory(Some(path.to_owned())),
             },
-            "journal_mode" => {
-                let rule =
-                    "wal, delete, truncate, persist, memory, off, or keep for the file's own";
-                self.journal_mode = journal_mode(value).ok_or_else(|| refuse(rule))?;
-            }
-            "synchronous" => {
-                let rule = "off, normal, full or extra";
-                self.synchronous = Some(synchronous(value).ok_or_else(|| refuse(rule))?);
-            }
-            "busy_timeout" => {
-                let rule = "a duration such as 250ms, 5s or 1m";
-                self.busy_timeout = duration::parse(value).ok_or_else(|| refuse(rule))?;
-            }
-            "foreign_keys" => {
-                self.foreign_keys = match value {
-                    "on" | "true" | "1" => true,
-                    "off" | "false" | "0" => false,
-                    _ => return Err(refuse("on or off")),
-                };
-            }
+            "journal_mode" => self.journal_mode = parameter.one_of(&JOURNAL_MODES)?,
+            "synchronous" => self.synchronous = Some(parameter.one_of(&SYNCHRONOUS)?),
+            "busy_timeout" => self.busy_timeout = parameter.duration()?,
+            "foreign_keys" => self.foreign_keys = parameter.switch()?,
             "cache_size" => {
-                let rule = "a number of pages or, negative, of KiB";
-                self.cache_size = Some(value.parse().map_err(|_| refuse(rule))?);
+                let form = "a number of pages or, negative, of KiB";
+                self.cache_size = Some(parameter.parse(form)?);
             }
-            "mmap_size" => {
-                self.mmap_size = Some(value.parse().map_err(|_| refuse("a number of bytes"))?);
-            }
-            "statement_cache" => {
-                self.statement_cache = value
-                    .parse()
-                    .map_err(|_| refuse("a number of statements"))?;
-            }
-            "query_timeout" => {
-                let rule = "a duration such as 500ms, 60s or 5m, or none";
-                self.query_timeout = duration::parse_limit(value).ok_or_else(|| refuse(rule))?;
-            }
-            "validation_query" if value.trim().is_empty() => {
-                return Err(refuse("a statement, such as SELECT%201"));
-            }
-            "validation_query" => value.clone_into(&mut self.validation_query),
-            "workers" => {
-                self.workers = match value.parse() {
-                    Ok(workers) if workers > 0 => workers,
-                    _ => return Err(refuse("a number of threads, at least 1")),
-                };
-            }
-            "spare_workers" => {
-                self.spare_workers = value.parse().map_err(|_| refuse("a number of threads"))?;
-            }
-            "reset" => {
-                self.reset = match value {
-                    "when_changed" => Reset::WhenChanged,
-                    "always" => Reset::Always,
-                    _ => return Err(refuse("when_changed or always")),
-                };
-            }
-            _ if name.starts_with("pool_") => {
-                return Err(UrlError::PoolParameter(name.to_owned()));
-            }
+            "mmap_size" => self.mmap_size = Some(parameter.parse("a number of bytes")?),
+            "statement_cache" => self.statement_cache = parameter.count()?,
+            "query_timeout" => self.query_timeout = parameter.limit()?,
+            "validation_query" => parameter.sql()?.clone_into(&mut self.validation_query),
+            "workers" => match parameter.count()? {
+                0 => return Err(parameter.refuse("must be a number of threads, at least 1")),
+                workers => self.workers = workers,
+            },
+            "spare_workers" => self.spare_workers = parameter.count()?,
+            "reset" => self.reset = parameter.one_of(&RESETS)?,
+            _ if name.starts_with("pool_") => return Err(parameter.refuse_as_of_pool()),
             _ => {
                 let known = PARAMETERS.join(", ");
-                return Err(UrlError::UnknownParameter {
-                    name: name.to_owned(),
-                    known,
-                });
+                let rule = format!("is not a setting; there are: {known}");
+                return Err(ConfigProblem::new(name, "…", rule));
             }
         }
         Ok(())
@@ -192,20 +99,52 @@ impl SqliteConfig {
 }
 
 impl FromStr for SqliteConfig {
-    type Err = UrlError;
+    type Err = ConfigError;
 
-    fn from_str(url: &str) -> Result<Self, UrlError> {
+    fn from_str(url: &str) -> Result<Self, ConfigError> {
         Self::from_url(url)
     }
 }
+
+/// How a file is opened; `None` where there is none.
+const OPEN_MODES: [(&str, Option<OpenMode>); 4] = [
+    ("rwc", Some(OpenMode::Create)),
+    ("rw", Some(OpenMode::ReadWrite)),
+    ("ro", Some(OpenMode::ReadOnly)),
+    ("memory", None),
+];
+
+/// `keep` is the file's own.
+const JOURNAL_MODES: [(&str, JournalMode); 7] = [
+    ("wal", JournalMode::Wal),
+    ("delete", JournalMode::Delete),
+    ("truncate", JournalMode::Truncate),
+    ("persist", JournalMode::Persist),
+    ("memory", JournalMode::Memory),
+    ("off", JournalMode::Off),
+    ("keep", JournalMode::Keep),
+];
+
+const SYNCHRONOUS: [(&str, Synchronous); 4] = [
+    ("off", Synchronous::Off),
+    ("normal", Synchronous::Normal),
+    ("full", Synchronous::Full),
+    ("extra", Synchronous::Extra),
+];
+
+const RESETS: [(&str, Reset); 2] = [
+    ("when_changed", Reset::WhenChanged),
+    ("always", Reset::Always),
+];
 
 fn strip_scheme(url: &str) -> Option<&str> {
     let scheme = url.get(..7)?;
     scheme.eq_ignore_ascii_case("sqlite:").then(|| &url[7..])
 }
 
-fn decode(text: &str) -> Result<String, UrlError> {
-    let broken = || UrlError::Encoding(text.to_owned());
+/// `text` without its percent-encoding; `what` is set to it.
+fn decode(what: &str, text: &str) -> Result<String, ConfigProblem> {
+    let broken = || ConfigProblem::new(what, text, "must be valid percent-encoded UTF-8");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -218,29 +157,6 @@ fn decode(text: &str) -> Result<String, UrlError> {
         }
     }
     String::from_utf8(bytes).map_err(|_| broken())
-}
-
-fn journal_mode(value: &str) -> Option<JournalMode> {
-    Some(match value.to_ascii_lowercase().as_str() {
-        "wal" => JournalMode::Wal,
-        "delete" => JournalMode::Delete,
-        "truncate" => JournalMode::Truncate,
-        "persist" => JournalMode::Persist,
-        "memory" => JournalMode::Memory,
-        "off" => JournalMode::Off,
-        "keep" => JournalMode::Keep,
-        _ => return None,
-    })
-}
-
-fn synchronous(value: &str) -> Option<Synchronous> {
-    Some(match value.to_ascii_lowercase().as_str() {
-        "off" => Synchronous::Off,
-        "normal" => Synchronous::Normal,
-        "full" => Synchronous::Full,
-        "extra" => Synchronous::Extra,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -295,11 +211,12 @@ mod tests {
         for name in PARAMETERS {
             let error = refused(&format!("sqlite:a.db?{name}=%ff"));
             assert!(error.contains("percent-encoded"), "{error}");
-            let unknown = matches!(
-                SqliteConfig::from_url(&format!("sqlite:a.db?{name}=x")),
-                Err(UrlError::UnknownParameter { .. })
+            let read = SqliteConfig::from_url(&format!("sqlite:a.db?{name}=x"));
+            let told = read.err().map(|error| error.to_string());
+            assert!(
+                !told.is_some_and(|told| told.contains("is not a setting")),
+                "{name}"
             );
-            assert!(!unknown, "{name}");
         }
     }
 
@@ -334,23 +251,21 @@ mod tests {
     #[test]
     fn a_foreign_scheme_is_refused_without_showing_its_password() {
         let error = refused("postgres://user:secret@host/db");
-        assert!(
-            error.contains("begins with `sqlite:`, this one with `postgres:`"),
-            "{error}"
-        );
+        let told = "scheme (postgres) must be sqlite, as in";
+        assert!(error.starts_with(told), "{error}");
         assert!(!error.contains("secret"), "{error}");
-        assert!(refused("app.db").contains("no scheme"));
+        assert!(refused("app.db").starts_with("scheme (none) must be"));
     }
 
     #[test]
     fn a_bad_value_is_refused_with_the_setting_the_value_and_the_rule() {
         assert_eq!(
             refused("sqlite:a.db?mode=write"),
-            "mode (`write`) must be rwc, rw, ro or memory"
+            "mode (write) must be rwc, rw, ro or memory"
         );
         assert_eq!(
             refused("sqlite:a.db?workers=0"),
-            "workers (`0`) must be a number of threads, at least 1"
+            "workers (0) must be a number of threads, at least 1"
         );
         for empty in ["", "%20"] {
             let error = refused(&format!("sqlite:a.db?validation_query={empty}"));
@@ -359,9 +274,11 @@ mod tests {
                 "{error}"
             );
         }
-        assert!(refused("sqlite:a.db?buzy_timeout=1s").contains("no setting `buzy_timeout`"));
+        assert!(
+            refused("sqlite:a.db?buzy_timeout=1s").starts_with("buzy_timeout (…) is not a setting")
+        );
         assert!(refused("sqlite:a.db?pool_max_size=1").contains("PoolConfig::from_url_query"));
-        assert!(refused("sqlite:").contains("names no file"));
+        assert!(refused("sqlite:").starts_with("path () must name a file"));
         assert!(refused("sqlite:a.db?busy_timeout=-1s").contains("must be a duration"));
     }
 }

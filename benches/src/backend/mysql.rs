@@ -2,8 +2,9 @@
 //!
 //! A question reads one row by its key over the text protocol, and compares what it got.
 
+use pool_core::ConfigError;
 use pool_mysql::mysql_async::prelude::Queryable;
-use pool_mysql::{MySqlConfig, MySqlConnection, MySqlError, MySqlManager, UrlError};
+use pool_mysql::{MySqlConfig, MySqlConnection, MySqlError, MySqlManager};
 use pool_servers::{FaultProxy, MySql as Builder, Server as ThrowAway, ServerError};
 
 use super::{QueryError, Workload};
@@ -39,7 +40,7 @@ pub enum PrepareError {
     Proxy(#[from] std::io::Error),
     /// The URL is not one.
     #[error(transparent)]
-    Url(#[from] UrlError),
+    Url(#[from] ConfigError),
     /// The server refused.
     #[error(transparent)]
     Database(#[from] MySqlError),

@@ -3,6 +3,7 @@
 //! A question reads one row by its key over a prepared statement's simple form, and compares what
 //! it got.
 
+use pool_core::ConfigError;
 use pool_postgres::{PgConfig, PgConnection, PgError, PgManager};
 use pool_servers::{FaultProxy, Postgres as Builder, Server as ThrowAway, ServerError};
 
@@ -36,6 +37,9 @@ pub enum PrepareError {
     /// No proxy.
     #[error("cannot start a proxy: {0}")]
     Proxy(#[from] std::io::Error),
+    /// The URL is not one.
+    #[error(transparent)]
+    Url(#[from] ConfigError),
     /// The server refused.
     #[error(transparent)]
     Database(#[from] PgError),

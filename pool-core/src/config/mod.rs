@@ -9,7 +9,7 @@
 //!      \        |        /
 //!      reader, names                    names to settings; collects every problem
 //!            |
-//!         settings  ->  value           texts to values, a rule for each type
+//!         settings  ->  value           texts to values, a rule for each type; for backends `parameter`
 //!         rules                         rules of one setting, and between two
 //! ```
 //!
@@ -20,6 +20,7 @@ mod choice;
 mod env;
 mod error;
 mod names;
+mod parameter;
 mod reader;
 mod rules;
 #[cfg(feature = "serde")]
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 pub use self::choice::{NestedAcquire, Reuse, Shedding, Validation};
 pub use self::error::{ConfigError, ConfigProblem};
+pub use self::parameter::Parameter;
 use self::settings::settings;
 
 settings! {

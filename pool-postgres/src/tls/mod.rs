@@ -23,7 +23,6 @@ mod way;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use std::io;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use tokio::net::TcpStream;
 
@@ -58,20 +57,16 @@ pub enum SslMode {
     VerifyFull,
 }
 
-impl FromStr for SslMode {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Ok(match text {
-            "disable" => Self::Disable,
-            // libpq's `allow` would try without first; this is at least as safe.
-            "prefer" | "allow" => Self::Prefer,
-            "require" => Self::Require,
-            "verify-ca" => Self::VerifyCa,
-            "verify-full" => Self::VerifyFull,
-            _ => return Err(()),
-        })
-    }
+impl SslMode {
+    /// The modes by their names; libpq's `allow` would try without first, `prefer` is at least as safe.
+    pub(crate) const NAMED: [(&'static str, Self); 6] = [
+        ("disable", Self::Disable),
+        ("allow", Self::Prefer),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+        ("verify-ca", Self::VerifyCa),
+        ("verify-full", Self::VerifyFull),
+    ];
 }
 
 /// The settings of the encryption. Files are read at each connect, so a certificate that is renewed
