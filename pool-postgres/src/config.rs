@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_core::url::authority;
 use pool_core::{ConfigProblem, PasswordProvider, Recycle};
-use tokio_postgres::config::{self, Host, SslNegotiation};
+use tokio_postgres::config::{self, Host as Given, SslNegotiation};
 use tokio_postgres::error::DbError;
 
+use crate::host::Host;
 use crate::messages::OnNotice;
 use crate::tls::{SslMode, Tls};
 
@@ -200,9 +200,9 @@ impl PgConfig {
         let (servers, ports) = (hosts.len().max(addresses.len()), self.driver.get_ports());
         // Where there are sockets the driver takes such a host for the folder of one.
         let socket = hosts.iter().find_map(|host| match host {
-            Host::Tcp(name) => name.starts_with('/').then_some(name.as_str()),
+            Given::Tcp(name) => name.starts_with('/').then_some(name.as_str()),
             #[cfg(unix)]
-            Host::Unix(_) => None,
+            Given::Unix(_) => None,
         });
         let is_name = |name: &str| {
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
@@ -283,26 +283,14 @@ impl PgConfig {
 
     /// The server without the user's secrets, as `postgres://host:port/database`.
     pub(crate) fn name(&self) -> String {
-        let (hosts, addresses) = (self.driver.get_hosts(), self.driver.get_hostaddrs());
-        let ports = self.driver.get_ports();
-        let server = |place: usize| {
-            let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
-            let host = match (hosts.get(place), addresses.get(place)) {
-                #[cfg(unix)]
-                (Some(Host::Unix(folder)), _) => return format!("{}:{port}", folder.display()),
-                (Some(Host::Tcp(host)), _) => host.clone(),
-                (None, address) => address.map(ToString::to_string).unwrap_or_default(),
-            };
-            authority(&host, port)
-        };
-        let servers = (0..hosts.len().max(addresses.len())).map(server);
-        let servers = servers.collect::<Vec<_>>().join(",");
+        let servers = Host::all_of(&self.driver);
+        let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
         let database = self
             .driver
             .get_dbname()
             .or(self.driver.get_user())
             .unwrap_or_default();
-        format!("postgres://{servers}/{database}")
+        format!("postgres://{}/{database}", servers.join(","))
     }
 }
 

@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pool_core::url::authority;
 use tokio::net::lookup_host;
 use tokio::time::Instant;
-use tokio_postgres::config::{Host as Given, LoadBalanceHosts};
+use tokio_postgres::config::LoadBalanceHosts;
 
 use crate::config::PgConfig;
 use crate::error::PgError;
-use crate::target::{Address, Link, Target};
+use crate::host::{Address, Host};
+use crate::target::{Link, Target};
 
 /// How long a server that could not be reached is tried last.
 const REST: Duration = Duration::from_secs(30);
@@ -22,43 +21,6 @@ const REST: Duration = Duration::from_secs(30);
 /// What each of several servers may take, unless the config says: one that swallows all packets must
 /// leave time for the next within the pool's `connect_timeout`.
 const LIMIT: Duration = Duration::from_secs(3);
-
-/// A server as the config names it.
-pub(crate) enum Host {
-    /// To be looked up at each connect: where it leads to may change.
-    Named {
-        name: String,
-        port: u16,
-    },
-    Placed(Address),
-}
-
-impl Host {
-    fn new(given: Option<&Given>, ip: Option<IpAddr>, port: u16) -> Option<Self> {
-        let address = match (given, ip) {
-            (Some(Given::Tcp(name)), None) => {
-                let name = name.clone();
-                return Some(Self::Named { name, port });
-            }
-            #[cfg(unix)]
-            (Some(Given::Unix(folder)), None) => {
-                Address::Unix(folder.join(format!(".s.PGSQL.{port}")))
-            }
-            (Some(Given::Tcp(name)), Some(ip)) => Address::tcp(name, (ip, port).into()),
-            (_, ip) => Address::tcp(&ip?.to_string(), (ip?, port).into()),
-        };
-        Some(Self::Placed(address))
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Named { name, port } => f.write_str(&authority(name, *port)),
-            Self::Placed(address) => f.write_str(&address.host()),
-        }
-    }
-}
 
 /// All servers of a config.
 pub(crate) struct Hosts {
@@ -73,16 +35,7 @@ pub(crate) struct Hosts {
 impl Hosts {
     pub(crate) fn new(config: &PgConfig) -> Self {
         let driver = &config.driver;
-        let (given, ips, ports) = (
-            driver.get_hosts(),
-            driver.get_hostaddrs(),
-            driver.get_ports(),
-        );
-        let host = |place: usize| {
-            let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
-            Host::new(given.get(place), ips.get(place).copied(), port)
-        };
-        let all: Vec<_> = (0..given.len().max(ips.len())).filter_map(host).collect();
+        let all = Host::all_of(driver);
         let limit = driver.get_connect_timeout().copied();
         Self {
             link: Arc::new(Link::new(config)),

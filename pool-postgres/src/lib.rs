@@ -134,6 +134,7 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+mod host;
 mod hosts;
 mod manager;
 mod messages;

@@ -3,13 +3,9 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-#[cfg(unix)]
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_core::url::authority;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,6 +16,7 @@ use tokio_postgres::CancelToken;
 
 use crate::config::PgConfig;
 use crate::error::PgError;
+use crate::host::Address;
 use crate::tls::{Begun, Tls};
 
 /// How long cancelling a statement may take, the connect for it included.
@@ -46,35 +43,6 @@ pub(crate) struct Target {
     link: Arc<Link>,
     /// How long the server may leave the first packet without an answer, where others could be tried.
     reach_limit: Option<Duration>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Address {
-    Tcp {
-        /// What it is called, and what its certificate must be for.
-        host: String,
-        /// Where it is: of several addresses behind one name, whoever wants to cancel a query must
-        /// reach the one that runs it.
-        at: SocketAddr,
-    },
-    #[cfg(unix)]
-    Unix(PathBuf),
-}
-
-impl Address {
-    pub(crate) fn tcp(host: &str, at: SocketAddr) -> Self {
-        let host = host.to_owned();
-        Self::Tcp { host, at }
-    }
-
-    /// What the config calls it.
-    pub(crate) fn host(&self) -> String {
-        match self {
-            Self::Tcp { host, at } => authority(host, at.port()),
-            #[cfg(unix)]
-            Self::Unix(path) => path.display().to_string(),
-        }
-    }
 }
 
 /// What the ways to all servers of a config have in common.
