@@ -30,12 +30,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::manager::{Condition, Manager};
+use crate::manager::{Condition, Manager, Severity};
 use crate::pool::Pool;
 
 type ConnectionOf<S> = <<S as Subject>::Manager as Manager>::Connection;
@@ -67,6 +69,13 @@ pub trait Subject: Sync {
     fn is_clean(&self, conn: &mut ConnectionOf<Self>) -> impl Future<Output = bool> + Send {
         let _ = conn;
         async { true }
+    }
+
+    /// Runs something that takes a minute unless it is interrupted, and returns when it has ended,
+    /// whichever way. False: there is nothing such.
+    fn occupy(&self, conn: &mut ConnectionOf<Self>) -> impl Future<Output = bool> + Send {
+        let _ = conn;
+        async { false }
     }
 
     /// Makes the server unreachable, for connections that exist and for new ones: killed, hung or
@@ -158,6 +167,10 @@ pub async fn check<S: Subject>(subject: &S) -> Result<Vec<&'static str>, Violati
         "a cancelled use leaves it usable or says so",
         kit.cancelled(false).await,
     )?;
+    note(
+        "an interrupter stops what runs, and nothing else",
+        kit.interrupting().await,
+    )?;
     note("a closed connection is closed in time", kit.closes().await)?;
     note(
         "a dead server is noticed",
@@ -248,18 +261,59 @@ impl<S: Subject> Kit<'_, S> {
             } else {
                 poll_and_drop(polls, self.subject.exercise(&mut conn)).await;
             }
-            let usable = match self.manager.condition(&mut conn) {
-                Condition::Broken => false,
-                Condition::Ready => true,
-                Condition::NeedsRecycle => {
-                    let recycled = timeout(self.patience(), self.manager.recycle(&mut conn)).await;
-                    matches!(recycled, Ok(Ok(())))
-                }
-            };
-            if usable {
+            if self.is_usable(&mut conn).await {
                 self.exercise(&mut conn, &format!("one dropped after {polls} polls"))
                     .await?;
             }
+        }
+        Ok(true)
+    }
+
+    /// Whether the pool would hand the connection on.
+    async fn is_usable(&self, conn: &mut ConnectionOf<S>) -> bool {
+        match self.manager.condition(conn) {
+            Condition::Broken => false,
+            Condition::Ready => true,
+            Condition::NeedsRecycle => {
+                let recycled = timeout(self.patience(), self.manager.recycle(conn)).await;
+                matches!(recycled, Ok(Ok(())))
+            }
+        }
+    }
+
+    async fn interrupting(&self) -> Tried {
+        let mut conn = self.connect().await?;
+        let Some(interrupter) = self.manager.interrupter(&conn) else {
+            return Ok(false);
+        };
+        let of_idle = timeout(self.patience(), interrupter.interrupt()).await;
+        if of_idle.is_err() {
+            return Err("interrupting hangs".to_owned());
+        }
+        self.exercise(&mut conn, "an idle connection that was interrupted")
+            .await?;
+        let is_over = AtomicBool::new(false);
+        let occupying = async {
+            let was_occupied = self.subject.occupy(&mut conn).await;
+            is_over.store(true, Relaxed);
+            was_occupied
+        };
+        // Nobody knows when it begins to run.
+        let interrupting = async {
+            while !is_over.load(Relaxed) {
+                sleep(self.patience() / 20).await;
+                interrupter.interrupt().await;
+            }
+        };
+        let both = async { tokio::join!(occupying, interrupting) };
+        match timeout(self.patience(), both).await {
+            Err(_) => return Err("what runs goes on".to_owned()),
+            Ok((false, ())) => return Ok(false),
+            Ok((true, ())) => {}
+        }
+        if self.is_usable(&mut conn).await {
+            self.exercise(&mut conn, "a connection that was interrupted")
+                .await?;
         }
         Ok(true)
     }
@@ -288,6 +342,9 @@ impl<S: Subject> Kit<'_, S> {
         };
         let refused = match connected {
             Ok(Ok(_)) => return Err("connecting succeeds though the server is dead".to_owned()),
+            Ok(Err(error)) if self.manager.severity(&error) == Severity::Permanent => {
+                return Err(format!("it is called permanent: {error}"));
+            }
             Ok(Err(error)) => error.to_string(),
             Err(hangs) => hangs.to_string(),
         };

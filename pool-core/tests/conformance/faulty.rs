@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use pool_core::testing::conformance::Subject;
-use pool_core::{Condition, Manager};
+use pool_core::{Condition, Interrupter, Manager, Severity};
+use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
@@ -42,10 +43,15 @@ pub(crate) enum Fault {
     RecyclingKills,
     CancelledValidationIsNotSeen,
     CancelledUseIsNotSeen,
+    InterruptingHangs,
+    InterruptingIsNotHeard,
+    InterruptingHitsTheIdle,
+    InterruptingGoesOn,
     ClosingHangs,
     ValidatingAsksNobody,
     ConnectingAsksNobody,
     ErrorShowsSecret,
+    OutageIsPermanent,
     NeverConnectsAgain,
     ConnectsToTheDeadAgain,
     TakesTheDeadForAlive,
@@ -68,6 +74,15 @@ pub(crate) struct Connection {
     unread: u32,
     is_soiled: bool,
     is_broken: bool,
+    interrupts: Arc<Interrupts>,
+}
+
+/// What comes from the side.
+#[derive(Debug, Default)]
+struct Interrupts {
+    stop: Notify,
+    /// Waits for the next question.
+    is_late: AtomicBool,
 }
 
 impl Connection {
@@ -77,6 +92,9 @@ impl Connection {
         self.reach().await;
         yield_now().await;
         self.unread -= 1;
+        if self.interrupts.is_late.load(SeqCst) {
+            return Err("interrupted".to_owned());
+        }
         match self.unread {
             0 => Ok(()),
             _ => Err("the answer to another question".to_owned()),
@@ -137,6 +155,7 @@ impl Manager for Faulty {
             unread: u32::from(self.fault == NewIsOutOfStep),
             is_soiled: self.fault == NewNeedsRecycling,
             is_broken: false,
+            interrupts: Arc::default(),
         };
         if self.fault == NewIsDead || self.fault == ConnectsToTheDeadAgain && outages > 0 {
             conn.die();
@@ -197,6 +216,28 @@ impl Manager for Faulty {
         }
     }
 
+    fn interrupter(&self, conn: &Connection) -> Option<Interrupter> {
+        let (fault, interrupts) = (self.fault, Arc::clone(&conn.interrupts));
+        Some(Interrupter::new(move || {
+            let interrupts = Arc::clone(&interrupts);
+            async move {
+                match fault {
+                    InterruptingHangs => pending().await,
+                    InterruptingIsNotHeard => {}
+                    InterruptingHitsTheIdle => interrupts.is_late.store(true, SeqCst),
+                    _ => interrupts.stop.notify_waiters(),
+                }
+            }
+        }))
+    }
+
+    fn severity(&self, _: &io::Error) -> Severity {
+        match self.fault {
+            OutageIsPermanent => Severity::Permanent,
+            _ => Severity::Transient,
+        }
+    }
+
     fn name(&self) -> Cow<'_, str> {
         match self.fault {
             NameShowsSecret => Cow::Owned(format!("memory://app:{SECRET}@")),
@@ -227,6 +268,15 @@ impl Subject for Faulty {
     async fn is_clean(&self, conn: &mut Connection) -> bool {
         conn.reach().await;
         !conn.is_soiled
+    }
+
+    async fn occupy(&self, conn: &mut Connection) -> bool {
+        conn.unread += 1;
+        conn.interrupts.stop.notified().await;
+        conn.unread -= 1;
+        let is_late = self.fault == InterruptingGoesOn;
+        conn.interrupts.is_late.store(is_late, SeqCst);
+        true
     }
 
     async fn break_server(&self) -> bool {

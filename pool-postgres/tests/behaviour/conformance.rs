@@ -49,6 +49,11 @@ impl Subject for Database {
         !in_transaction && row.is_ok_and(|row| row.get::<_, &str>(0) != "64kB")
     }
 
+    async fn occupy(&self, conn: &mut PgConnection) -> bool {
+        let _ended = conn.batch_execute("SELECT pg_sleep(60)").await;
+        true
+    }
+
     async fn break_server(&self) -> bool {
         match self.breaks {
             Breaks::Killed => self.server.aside(Server::kill).await.unwrap(),
@@ -79,7 +84,7 @@ async fn keeps_every_rule(breaks: Breaks) {
         breaks,
     })
     .await;
-    assert_eq!(kept.map(|kept| kept.len()), Ok(8));
+    assert_eq!(kept.map(|kept| kept.len()), Ok(9));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
