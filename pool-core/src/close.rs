@@ -67,11 +67,13 @@ impl<M: Manager> Inner<M> {
                 self.drained_until(grace).await;
             }
         }
+        // Counted first: a connection that comes back in between is counted, and has no holder.
+        let not_closed = self.registry().all().count();
         let report = CloseReport {
             took: began.elapsed(),
             still_held: self.last_holders(),
             interrupted,
-            not_closed: self.registry().all().count(),
+            not_closed,
         };
         for holder in &report.still_held {
             tracing::warn!(

@@ -18,11 +18,12 @@ const GRACE: Nanos = 10_000_000;
 impl<M: Manager> Inner<M> {
     /// Warns of a holder, once.
     pub(crate) fn report_leak(&self, record: &Record, now: Nanos) {
-        record.note_report();
-        count(&self.counters.leaked);
+        // It may have come back since it was looked at.
         let Some(holder) = self.holder(record, now) else {
             return;
         };
+        record.note_report();
+        count(&self.counters.leaked);
         let backtrace = holder.backtrace.as_deref().map(tracing::field::display);
         tracing::warn!(
             pool = %self.name,
