@@ -91,7 +91,8 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Called at every checkout and every return, so it must cost next to nothing: read a flag,
     /// do no I/O. Called too when a connection has been opened: one that is broken then counts as a
-    /// connect that failed, and is dropped. The default is [`Condition::Ready`].
+    /// connect that failed (half, to the circuit breaker), and is dropped. The default is
+    /// [`Condition::Ready`].
     fn condition(&self, conn: &mut Self::Connection) -> Condition {
         let _ = conn;
         Condition::Ready

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::health::ConnectFailure;
 use crate::manager::{Manager, Severity};
 use crate::policy::backoff::Backoff;
-use crate::policy::breaker::{Attempt, Breaker, BreakerLimits, BreakerState};
+use crate::policy::breaker::{Attempt, Breaker, BreakerLimits, BreakerState, Weight};
 use crate::policy::patience::Patience;
 use crate::policy::random::Random;
 use crate::policy::recovery::Recovery;
@@ -300,6 +300,11 @@ impl<M: Manager> Inner<M> {
             Failure::Failed(error) => self.severity_of(error),
             _ => Severity::Transient,
         };
+        let weight = match (failure, severity) {
+            (_, Severity::Permanent) => Weight::Permanent,
+            (Failure::Broken, _) => Weight::Half,
+            _ => Weight::Whole,
+        };
         let now = self.dial.clock.exact();
         let error: Arc<str> = failure.told().into();
         if severity == Severity::TooManyConnections && self.exchange.make_do() {
@@ -315,7 +320,7 @@ impl<M: Manager> Inner<M> {
             self.connecting.failing.store(true, Relaxed);
             self.exchange.connects_fail();
             let ((), change) = self.with_breaker(&mut state, |breaker| {
-                breaker.on_failure(attempt, severity == Severity::Permanent, now);
+                breaker.on_failure(attempt, weight, now);
             });
             let somebody_waits = self.exchange.waiting().0 > 0 || self.connecting.was_asked(now);
             (

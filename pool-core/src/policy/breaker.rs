@@ -15,7 +15,9 @@
 //! each probe that fails, up to a cap (Nygard, "Release It!", 2007, for the pattern).
 //!
 //! An attempt is judged by the breaker's state when it began: a failure that comes late, of an
-//! attempt from before the last change, counts for nothing. A success is always good news.
+//! attempt from before the last change, counts for nothing. A success is always good news. A
+//! connection that broke before its first use counts half: the server is there and lets people in,
+//! and a restart that costs as many as the threshold is no outage yet.
 
 use crate::inner::clock::Nanos;
 
@@ -94,6 +96,26 @@ pub(crate) struct Attempt {
     change: u64,
 }
 
+/// How much the failure of a connect says about the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// It will fail too: this does not mend itself.
+    Permanent,
+    /// As many in a row as the threshold says are an outage.
+    Whole,
+    /// Twice as many are.
+    Half,
+}
+
+impl Weight {
+    fn halves(self) -> u32 {
+        match self {
+            Self::Permanent | Self::Whole => 2,
+            Self::Half => 1,
+        }
+    }
+}
+
 /// The breaker of one pool.
 #[derive(Debug)]
 pub(crate) struct Breaker {
@@ -101,7 +123,8 @@ pub(crate) struct Breaker {
     state: BreakerState,
     /// How often the state has changed.
     change: u64,
-    failures: u32,
+    /// Failures in a row, in halves.
+    halves: u32,
     window: Window,
     open_until: Nanos,
     failed_probes: u32,
@@ -113,7 +136,7 @@ impl Breaker {
             state: limits.at_first(),
             limits,
             change: 0,
-            failures: 0,
+            halves: 0,
             window: Window::new(limits.window),
             open_until: 0,
             failed_probes: 0,
@@ -151,7 +174,7 @@ impl Breaker {
 
     /// A connect has succeeded.
     pub(crate) fn on_success(&mut self, now: Nanos) {
-        self.failures = 0;
+        self.halves = 0;
         self.failed_probes = 0;
         self.window.add(now, false);
         if matches!(self.state, BreakerState::Open | BreakerState::HalfOpen) {
@@ -160,15 +183,17 @@ impl Breaker {
         }
     }
 
-    /// A connect has failed; a permanent failure will not mend itself.
-    pub(crate) fn on_failure(&mut self, attempt: Attempt, is_permanent: bool, now: Nanos) {
+    /// A connect has failed.
+    pub(crate) fn on_failure(&mut self, attempt: Attempt, weight: Weight, now: Nanos) {
         if attempt.change != self.change {
             return;
         }
-        self.failures = self.failures.saturating_add(1);
+        self.halves = self.halves.saturating_add(weight.halves());
         self.window.add(now, true);
         match self.state {
-            BreakerState::Closed if is_permanent || self.is_too_much(now) => self.open(now),
+            BreakerState::Closed if weight == Weight::Permanent || self.is_too_much(now) => {
+                self.open(now);
+            }
             BreakerState::HalfOpen => {
                 self.failed_probes = self.failed_probes.saturating_add(1);
                 self.open(now);
@@ -191,7 +216,7 @@ impl Breaker {
 
     /// Puts it by hand into the state it began in.
     pub(crate) fn reset(&mut self) {
-        (self.failures, self.failed_probes) = (0, 0);
+        (self.halves, self.failed_probes) = (0, 0);
         self.window = Window::new(self.limits.window);
         self.enter(self.limits.at_first());
     }
@@ -202,7 +227,7 @@ impl Breaker {
     }
 
     fn is_too_much(&self, now: Nanos) -> bool {
-        self.failures >= self.limits.threshold
+        self.halves >= self.limits.threshold.saturating_mul(2)
             || self
                 .window
                 .rate(now)
@@ -283,7 +308,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::{Breaker, BreakerLimits, BreakerState};
+    use super::{Breaker, BreakerLimits, BreakerState, Weight};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -297,9 +322,13 @@ mod tests {
     }
 
     fn fail(breaker: &mut Breaker, times: u32, now: u64) {
+        fail_by(Weight::Whole, breaker, times, now);
+    }
+
+    fn fail_by(weight: Weight, breaker: &mut Breaker, times: u32, now: u64) {
         for _ in 0..times {
             let attempt = breaker.begin();
-            breaker.on_failure(attempt, false, now);
+            breaker.on_failure(attempt, weight, now);
         }
     }
 
@@ -313,6 +342,19 @@ mod tests {
         fail(&mut breaker, 1, 0);
         assert_eq!(breaker.state(), BreakerState::Open);
         assert_eq!(breaker.probe_by(), Some(60 * SECOND));
+    }
+
+    #[test]
+    fn what_counts_half_takes_twice_as_many_to_open_it() {
+        let mut breaker = breaker();
+        fail_by(Weight::Half, &mut breaker, 9, 0);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        fail_by(Weight::Half, &mut breaker, 1, 0);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        breaker.reset();
+        fail_by(Weight::Half, &mut breaker, 2, 0);
+        fail(&mut breaker, 4, 0);
+        assert_eq!(breaker.state(), BreakerState::Open);
     }
 
     #[test]
@@ -354,7 +396,7 @@ mod tests {
     fn a_permanent_failure_opens_it_at_once() {
         let mut breaker = breaker();
         let attempt = breaker.begin();
-        breaker.on_failure(attempt, true, 0);
+        breaker.on_failure(attempt, Weight::Permanent, 0);
         assert_eq!(breaker.state(), BreakerState::Open);
     }
 
@@ -365,7 +407,7 @@ mod tests {
         for (probe, minutes) in [(1, 2), (2, 4), (3, 8), (4, 8)] {
             let attempt = breaker.begin();
             assert_eq!(breaker.state(), BreakerState::HalfOpen, "probe {probe}");
-            breaker.on_failure(attempt, false, 0);
+            breaker.on_failure(attempt, Weight::Whole, 0);
             assert_eq!(breaker.probe_by(), Some(minutes * 60 * SECOND));
         }
         breaker.begin();
@@ -382,11 +424,11 @@ mod tests {
         let late = breaker.begin();
         fail(&mut breaker, 5, 0);
         let probe = breaker.begin();
-        breaker.on_failure(late, true, 0);
+        breaker.on_failure(late, Weight::Permanent, 0);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         breaker.on_success(0);
         assert_eq!(breaker.state(), BreakerState::Closed);
-        breaker.on_failure(probe, true, 0);
+        breaker.on_failure(probe, Weight::Permanent, 0);
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 

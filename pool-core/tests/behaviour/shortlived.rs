@@ -38,11 +38,54 @@ async fn a_connection_that_is_broken_from_the_start_is_a_connect_that_failed() {
     let error = pool.get().await.unwrap_err();
     assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
     assert!(error.to_string().contains("broken"), "{error}");
-    assert_eq!(pool.manager().0.load(Relaxed), 5);
+    assert_eq!(pool.manager().0.load(Relaxed), 10);
     let stats = pool.stats();
-    assert_eq!((stats.connects, stats.connect_failures), (0, 5));
+    assert_eq!((stats.connects, stats.connect_failures), (0, 10));
     let eager = Pool::builder(Stillborn::default()).connect().await;
     assert!(eager.unwrap_err().to_string().contains("broken"));
+}
+
+/// Breaks the first connections it opens, as many as that, before anybody uses them.
+struct Restarting(AtomicUsize);
+
+impl Manager for Restarting {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    async fn connect(&self) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    async fn validate(&self, (): &mut ()) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    fn condition(&self, (): &mut ()) -> Condition {
+        match self
+            .0
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+        {
+            Ok(_) => Condition::Broken,
+            Err(_) => Condition::Ready,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_that_break_before_their_first_use_starve_nobody() {
+    let pool = Pool::builder(Restarting(AtomicUsize::new(7))).max_size(5);
+    let pool = pool.build().unwrap();
+    let crowd: Vec<_> = (0..10)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.get().await.map(drop) })
+        })
+        .collect();
+    for one in crowd {
+        one.await.unwrap().unwrap();
+    }
+    let stats = pool.stats();
+    assert_eq!((stats.connect_failures, stats.breaker_opened), (7, 0));
 }
 
 /// A server that hangs up right after the login: nobody knows when the connection is new, everybody
@@ -89,7 +132,7 @@ async fn connections_that_break_before_their_first_use_are_connects_that_fail() 
     let error = pool.get().await.map(drop).unwrap_err();
     assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
     assert!(error.to_string().contains("broken"), "{error}");
-    assert_eq!(pool.stats().connect_failures, 5);
+    assert_eq!(pool.stats().connect_failures, 10);
     assert_eq!(pool.health().status, HealthStatus::Unhealthy);
 
     pool.manager().is_well.store(true, Relaxed);
