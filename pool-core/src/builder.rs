@@ -171,8 +171,8 @@ impl<M: Manager> PoolBuilder<M> {
         Ok(pool)
     }
 
-    /// Makes the pool when `min_size` connections are open and validated, `max_connecting` at a
-    /// time.
+    /// Makes the pool when `min_size` connections, or `min_idle` if that is more, are open and
+    /// validated, `max_connecting` at a time.
     ///
     /// # Errors
     ///
@@ -191,12 +191,14 @@ impl<M: Manager> PoolBuilder<M> {
     pub async fn connect(self) -> Result<Pool<M>, Error<M::Error>> {
         let pool = self.unstarted()?;
         let inner = pool.inner();
-        let min_size = inner.config.min_size;
+        let PoolConfig {
+            min_size, min_idle, ..
+        } = inner.config;
         // Nothing else is to open the minimum meanwhile: here each failure is told.
         inner.set_minimum(0);
         let mut opening = JoinSet::new();
         loop {
-            for permit in inner.plan_up_to(min_size) {
+            for permit in inner.plan_up_to(min_size.max(min_idle)) {
                 opening.spawn(Inner::open_validated(permit));
             }
             match opening.join_next().await {

@@ -213,6 +213,14 @@ async fn connect_opens_and_validates_the_minimum_or_says_why_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connect_opens_the_headroom_too() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 5).min_idle(3).connect().await.unwrap();
+    assert_eq!((pool.stats().idle, mock.count(Step::Validate)), (3, 3));
+    assert_eq!(pool.stats().min_size, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn connect_comes_to_an_end_though_validating_takes_longer_than_a_lifetime() {
     let mock = MockManager::new();
     mock.always(Step::Validate, Act::SucceedAfter(2 * SECOND));
