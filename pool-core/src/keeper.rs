@@ -208,7 +208,7 @@ impl<M: Manager> Keeper<M> {
         // Before those that are due are closed: what is counted here is still there.
         self.find_successors(findings.ending);
         if findings.something_is_due {
-            next = next.min(self.tend_idle(now));
+            next = next.min(self.tend_idle(findings.ending, now));
         }
         self.inner.replenish();
         // Many connections are due one after another: then a look is for several of them.
@@ -252,11 +252,12 @@ impl<M: Manager> Keeper<M> {
         found
     }
 
-    /// Retires and pings what is due among the idle; says when to look for the rest.
-    fn tend_idle(&self, now: Nanos) -> Nanos {
+    /// Retires and pings what is due among the idle, when so many end soon; says when to look for the
+    /// rest.
+    fn tend_idle(&self, ending: usize, now: Nanos) -> Nanos {
         let inner = &*self.inner;
         let generation = inner.dial.generation();
-        let mut spare = self.spare();
+        let mut spare = self.spare(ending);
         let mut pings = self.pings_to_begin();
         let mut next = Nanos::MAX;
         let mut due_for = Vec::new();
@@ -308,12 +309,13 @@ impl<M: Manager> Keeper<M> {
         (at_rest / 2).clamp(1, PINGS).saturating_sub(under_way)
     }
 
-    /// How many idle connections the pool can do without.
-    fn spare(&self) -> usize {
+    /// How many idle connections the pool can do without, when so many end soon: what has taken their
+    /// place makes no other spare.
+    fn spare(&self, ending: usize) -> usize {
         let inner = &*self.inner;
         let (live, floor) = inner.exchange.read_capacity(|c| (c.live(), c.floor()));
         let idle = inner.exchange.shards.count();
-        live.saturating_sub(floor)
+        live.saturating_sub(floor + ending)
             .min(idle.saturating_sub(inner.config.min_idle))
     }
 

@@ -50,6 +50,25 @@ async fn a_connection_is_replaced_at_max_lifetime_without_a_dip() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_successor_makes_nothing_spare_that_has_been_idle_for_long() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 2, 4)
+        .max_lifetime(1000 * SECOND)
+        .lifetime_jitter(0.0)
+        .idle_timeout(100 * SECOND)
+        .connect()
+        .await
+        .unwrap();
+    sleep(500 * SECOND).await;
+    PooledConnection::invalidate(pool.get().await.unwrap());
+    sleep(3500 * SECOND).await;
+    let closed = pool.stats().closed_by;
+    // Of the first four have ended, of that which took the second's place three.
+    assert_eq!((closed.idle_timeout, closed.max_lifetime), (0, 4 + 3));
+    assert_eq!(mock.open(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lifetime_ends_under_no_holder_and_is_looked_at_when_it_comes_back() {
     let mock = MockManager::new();
     let pool = builder(&mock, 0, 1)
