@@ -2,7 +2,8 @@
 //!
 //! Exponential with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015): after the
 //! n-th failure in a row the pause is drawn from 0 to 100 ms · 2ⁿ⁻¹, at most 16 s, and never
-//! below 100 ms. While somebody waits the pause is at most 250 ms: a server that has come back
+//! below 100 ms. A failure alone says little, and where one address of several is dead it is not to
+//! hold up the connects to the others: after the first the pause is 10 to 20 ms. While somebody waits the pause is at most 250 ms: a server that has come back
 //! is then noticed at once, at the price of four to ten attempts a second. The pause counts from the
 //! beginning of the attempt: one that hung has paused already. Any success resets it.
 
@@ -11,7 +12,9 @@ use std::time::Duration;
 use super::random::Random;
 use crate::inner::clock::{Nanos, nanos};
 
-/// The ceiling after the first failure, and the shortest pause.
+/// The shortest pause after a failure alone, and half of the longest.
+const ALONE: Duration = Duration::from_millis(10);
+/// The shortest pause after more than one, and what the ceiling is a multiple of.
 const BASE: Duration = Duration::from_millis(100);
 /// The highest ceiling while nobody waits.
 pub(crate) const CAP: Duration = Duration::from_secs(16);
@@ -56,21 +59,22 @@ impl Backoff {
 
     /// When the next connect may begin, depending on whether somebody waits for it.
     pub(crate) fn next_at(&self, somebody_waits: bool) -> Nanos {
-        if self.failures == 0 {
-            return 0;
-        }
-        let cap = if somebody_waits { EAGER_CAP } else { CAP };
-        let ceiling = BASE
-            .saturating_mul(1 << (self.failures - 1).min(20))
-            .min(cap);
-        self.begun_at
-            .saturating_add(nanos(ceiling.mul_f64(self.jitter).max(BASE)))
+        let pause = match self.failures {
+            0 => return 0,
+            1 => ALONE.mul_f64(1.0 + self.jitter),
+            more => {
+                let cap = if somebody_waits { EAGER_CAP } else { CAP };
+                let ceiling = BASE.saturating_mul(1 << (more - 1).min(20)).min(cap);
+                ceiling.mul_f64(self.jitter).max(BASE)
+            }
+        };
+        self.begun_at.saturating_add(nanos(pause))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BASE, Backoff, CAP, EAGER_CAP};
+    use super::{ALONE, BASE, Backoff, CAP, EAGER_CAP};
     use crate::inner::clock::nanos;
     use crate::policy::random::Random;
 
@@ -86,10 +90,19 @@ mod tests {
     }
 
     #[test]
+    fn the_pause_after_a_failure_alone_is_short() {
+        for _ in 0..100 {
+            let mut backoff = Backoff::new(Random::new());
+            backoff.on_failure(0);
+            assert!((nanos(ALONE)..=2 * nanos(ALONE)).contains(&backoff.next_at(false)));
+        }
+    }
+
+    #[test]
     fn pauses_grow_to_the_cap_and_never_fall_below_the_base() {
-        let mut backoff = after(0);
+        let mut backoff = after(1);
         let mut longest = 0;
-        for failure in 1..200_u32 {
+        for failure in 2..200_u32 {
             backoff.on_failure(0);
             let pause = backoff.next_at(false);
             let ceiling = nanos(BASE) << (failure - 1).min(10);

@@ -91,6 +91,21 @@ async fn a_thousand_waiters_on_a_dead_server_make_no_storm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connect_that_fails_alone_hardly_holds_up_those_that_follow() {
+    let mock = MockManager::new();
+    let every_other = [Act::Fail, Act::Succeed].into_iter().cycle();
+    mock.next(Step::Connect, every_other.take(20));
+    let pool = builder(&mock, 0, 10).build().unwrap();
+    let began = Instant::now();
+    let mut held = Vec::new();
+    while held.len() < 10 {
+        held.push(pool.get().await.unwrap());
+    }
+    assert!(began.elapsed() <= 10 * 20 * MS, "{:?}", began.elapsed());
+    assert_eq!(pool.stats().connect_failures, 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn connections_that_wear_out_are_replaced_as_fast_as_they_do() {
     let mock = MockManager::new();
     let pool = builder(&mock, 0, 2).max_uses(1).build().unwrap();
