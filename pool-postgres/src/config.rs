@@ -36,7 +36,7 @@ use crate::tls::{SslMode, Tls};
 /// | which of them | any | `target_session_attrs=read-write`, `read-only` |
 /// | keepalive of TCP | after 2 h of silence | `keepalives=0`, `keepalives_idle=60`, `keepalives_interval=10`, `keepalives_retries=3` |
 /// | unanswered packets | the system's | `tcp_user_timeout=10` (seconds; Linux) |
-/// | [`session`](Self::session), [`password_provider`](Self::password_provider), [`on_notice`](Self::on_notice) | none | |
+/// | [`session`](Self::session), [`init_sql`](Self::init_sql), [`password_provider`](Self::password_provider), [`on_notice`](Self::on_notice) | none | |
 ///
 /// With `target_session_attrs=read-write` a server that stops taking writes is left: whether it takes
 /// them is asked by each validation, and when a write was refused (25006); then all its connections are
@@ -49,6 +49,7 @@ pub struct PgConfig {
     pub(crate) driver: tokio_postgres::Config,
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) session: Vec<(String, String)>,
+    pub(crate) init_sql: Option<String>,
     pub(crate) recycle: Recycle,
     pub(crate) tls: Tls,
     pub(crate) password_provider: Option<PasswordProvider>,
@@ -70,6 +71,14 @@ impl PgConfig {
     /// A setting of every session, as `SET name = value` makes it; it survives a recycling.
     pub fn session(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.session.push((name.into(), value.into()));
+        self
+    }
+
+    /// SQL that each new connection runs last, and again after each reset: for what is no setting, as
+    /// [`session`](Self::session) takes them, such as `LOAD 'age'`. A round trip more. It must be
+    /// repeatable; where it leaves a transaction open, connecting fails.
+    pub fn init_sql(mut self, sql: impl Into<String>) -> Self {
+        self.init_sql = Some(sql.into());
         self
     }
 
@@ -310,6 +319,7 @@ impl From<tokio_postgres::Config> for PgConfig {
             driver,
             statement_timeout: Some(Duration::from_secs(60)),
             session: Vec::new(),
+            init_sql: None,
             recycle: Recycle::default(),
             tls,
             password_provider: None,
@@ -342,6 +352,7 @@ impl fmt::Debug for PgConfig {
             .field("statement_timeout", &self.statement_timeout)
             // The values may be secrets.
             .field("session", &names)
+            .field("has_init_sql", &self.init_sql.is_some())
             .field("recycle", &self.recycle)
             .field("tls", &self.tls)
             .finish_non_exhaustive()
@@ -362,6 +373,7 @@ mod tests {
         assert_eq!(config.name(), "postgres://db1:6000,db2:6001/orders");
         let config = config.session("app.secret", "hunter2");
         let config = config.recycle(super::Recycle::Custom("SELECT 'hunter2'".to_owned()));
+        let config = config.init_sql("SELECT 'hunter2'");
         let shown = format!("{config:?}");
         assert!(!shown.contains("hunter2") && shown.contains("app.secret"));
     }

@@ -193,6 +193,19 @@ impl PgConnection {
         rows.try_collect().await
     }
 
+    /// Runs the user's SQL for a fresh session, which what it does belongs to.
+    pub(crate) async fn initialise(&mut self, config: &PgConfig) -> Result<(), PgError> {
+        if let Some(sql) = &config.init_sql {
+            self.client.simple_query(sql).await?;
+            self.session.forget_changes();
+            self.fresh_at = self.session.requests();
+        }
+        if self.session.is_in_transaction() {
+            return Err(PgError::StillDirty);
+        }
+        Ok(())
+    }
+
     pub(crate) fn condition(&self, recycle: &Recycle) -> Condition {
         // First, for it may find out more.
         let is_busy = self.is_busy();
@@ -268,7 +281,8 @@ impl PgConnection {
     }
 
     /// Brings the session back to a fresh state; the driver's prepared statements stay.
-    pub(crate) async fn reset(&mut self, recycle: &Recycle) -> Result<(), PgError> {
+    pub(crate) async fn reset(&mut self, config: &PgConfig) -> Result<(), PgError> {
+        let recycle = &config.recycle;
         if self.is_busy() && !self.end_requests().await {
             self.cannot_be_ended = true;
             return Err(PgError::StillDirty);
@@ -284,6 +298,7 @@ impl PgConnection {
             self.messages.unsubscribe();
             self.session.forget_changes();
             self.reset_is_wanted = false;
+            self.initialise(config).await?;
         }
         match recycle {
             Recycle::Verified => drop(self.client.simple_query("").await?),

@@ -107,7 +107,7 @@
 //!
 //! Behind PgBouncer in transaction mode a connection of this pool has another server connection for
 //! each transaction. So nothing that belongs to a session can be relied on: set
-//! [`statement_timeout(None)`](PgConfig::statement_timeout) and no
+//! [`statement_timeout(None)`](PgConfig::statement_timeout), no [`init_sql`](PgConfig::init_sql) and no
 //! [`session`](PgConfig::session) settings (they travel in the startup packet, which PgBouncer
 //! refuses unless told to ignore `options`). Before PgBouncer 1.21 that goes for prepared statements,
 //! too: set [`statement_cache(0)`](PgConfig::statement_cache), and outside of a transaction take what

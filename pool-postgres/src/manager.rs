@@ -49,7 +49,11 @@ impl PgManager {
         startup: &tokio_postgres::Config,
     ) -> Result<PgConnection, PgError> {
         let mut conn = PgConnection::open(target, startup, &self.config).await?;
-        match conn.must_be(startup.get_target_session_attrs()).await {
+        let made = async {
+            conn.initialise(&self.config).await?;
+            conn.must_be(startup.get_target_session_attrs()).await
+        };
+        match made.await {
             Ok(()) => Ok(conn),
             Err(error) => {
                 conn.close().await;
@@ -137,7 +141,7 @@ impl Manager for PgManager {
 
     async fn recycle(&self, conn: &mut PgConnection) -> Result<(), PgError> {
         let is_suspect = self.is_suspect(conn);
-        conn.reset(&self.config.recycle).await?;
+        conn.reset(&self.config).await?;
         if is_suspect {
             conn.must_be(TargetSessionAttrs::ReadWrite).await?;
         }

@@ -3,9 +3,10 @@
 //! Exponential with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015): after the
 //! n-th failure in a row the pause is drawn from 0 to 100 ms · 2ⁿ⁻¹, at most 16 s, and never
 //! below 100 ms. A failure alone says little, and where one address of several is dead it is not to
-//! hold up the connects to the others: after the first the pause is 10 to 20 ms. While somebody waits the pause is at most 250 ms: a server that has come back
-//! is then noticed at once, at the price of four to ten attempts a second. The pause counts from the
-//! beginning of the attempt: one that hung has paused already. Any success resets it.
+//! hold up the connects to the others: after the first the pause is 10 to 20 ms. While somebody waits
+//! the pause is at most 250 ms: a server that has come back is then noticed at once, at the price of
+//! four to ten attempts a second. The pause counts from the beginning of the attempt: one that hung
+//! has paused already. Any success resets it.
 
 use std::time::Duration;
 

@@ -50,6 +50,42 @@ async fn settings_of_the_session_apply_and_survive_a_reset() {
 }
 
 #[tokio::test]
+async fn sql_for_new_connections_runs_again_after_a_reset_and_is_no_change_of_the_session() {
+    let server = server().await;
+    let settings = config(&server.url()).init_sql("SET work_mem = '64kB'; LOAD 'auto_explain'");
+    let pool = Pool::builder(PgManager::new(settings))
+        .min_size(0)
+        .max_size(1)
+        .build()
+        .unwrap();
+    for round in 0..3 {
+        let conn = pool.get().await.unwrap();
+        let sql = "SHOW work_mem";
+        assert_eq!(text(&conn, sql).await, "64kB", "round {round}");
+        if round == 1 {
+            conn.batch_execute("SET work_mem = '1MB'").await.unwrap();
+        }
+    }
+    let stats = pool.stats();
+    assert_eq!((stats.connects, stats.recycle.count), (1, 1), "{stats}");
+}
+
+#[tokio::test]
+async fn sql_for_new_connections_that_fails_or_leaves_a_transaction_fails_the_connect() {
+    let server = server().await;
+    for (sql, cause) in [("BEGIN", Cause::Dirty), ("SELECT 1 / 0", Cause::Other)] {
+        let manager = PgManager::new(config(&server.url()).init_sql(sql));
+        let error = soon(manager.connect()).await.unwrap_err();
+        assert_eq!(error.cause(), cause, "{error}");
+    }
+    let sql =
+        "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'pool-postgres'";
+    pool_servers::eventually("the backends are gone", || {
+        server.query(sql).unwrap()[0][0].as_deref() == Some("0")
+    });
+}
+
+#[tokio::test]
 async fn the_server_stops_a_statement_at_its_timeout() {
     let server = server().await;
     let settings = config(&server.url()).statement_timeout(Duration::from_millis(50));
