@@ -160,7 +160,9 @@ mod tests {
 
     #[test]
     fn a_value_is_read_as_one_of_the_pools_own_would_be() {
-        assert_eq!(parameter("250ms").duration().unwrap().as_millis(), 250);
+        let it = parameter("250ms");
+        assert_eq!((it.name(), it.value()), ("it", "250ms"));
+        assert_eq!(it.duration().unwrap().as_millis(), 250);
         assert_eq!(parameter("0s").duration().unwrap(), Duration::ZERO);
         for none in ["0", "0s", "none", "OFF"] {
             assert_eq!(parameter(none).limit().unwrap(), None, "{none}");
