@@ -55,6 +55,7 @@
 //! | know what happens | [`Pool::stats`], [`Pool::holders`], [`Error::Timeout`], `tracing` events |
 //! | change it while it runs | [`Pool::resize`], [`Pool::retire_all`], [`Pool::retain`] |
 //! | know whether it is well | [`Pool::health`], [`Health`] |
+//! | do something at each connect, checkout, return or close (hooks) | a [`Manager`] around the manager: `examples/around_a_manager.rs` |
 //! | live through an outage | [`Pool::breaker`], [`BreakerState`], [`Error::CircuitOpen`] |
 //! | hold it still for maintenance | [`Pool::pause`], [`Pool::resume`] |
 //! | look after several pools | [`Pools`], [`AnyPool`] |
