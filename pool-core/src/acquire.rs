@@ -1,8 +1,10 @@
 //! The checkout: the fast way when something is idle, and waiting when nothing is.
 
 use std::future::{Future, pending};
+use std::mem::ManuallyDrop;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::inner::entry::Entry;
 use crate::inner::exchange::WhilePaused;
 use crate::inner::waiters::Turn;
 use crate::manager::{Condition, Manager};
-use crate::stats::CloseReason;
+use crate::stats::{CloseReason, count};
 use crate::waiting::{Patience, Site, Waiting, timed_out};
 
 /// What a look at the idle set has given.
@@ -191,12 +193,15 @@ impl<M: Manager> Patience<'_, M> {
         let tending = Tending::new(entry, care);
         // A timer is large, and few checkouts need this one.
         Box::pin(async {
-            tokio::select! {
+            let suspense = Suspense(&self.inner.counters.cancelled);
+            let tended = tokio::select! {
                 biased;
                 tended = tending => Ok(tended),
                 () = self.inner.shut_down() => Err(Error::Closed),
                 () = self.time_is_up() => Err(self.timed_out(care.stage())),
-            }
+            };
+            suspense.end();
+            tended
         })
         .await
     }
@@ -215,6 +220,21 @@ impl<M: Manager> Patience<'_, M> {
         }
         let tick = self.inner.dial.clock.coarse().unwrap_or(now);
         self.inner.hand_out(entry, tick, site)
+    }
+}
+
+/// Dropped before it has ended, it counts a checkout whose caller has gone away.
+struct Suspense<'a>(&'a AtomicU64);
+
+impl Suspense<'_> {
+    fn end(self) {
+        let _ended = ManuallyDrop::new(self);
+    }
+}
+
+impl Drop for Suspense<'_> {
+    fn drop(&mut self) {
+        count(self.0);
     }
 }
 

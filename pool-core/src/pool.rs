@@ -80,7 +80,8 @@ impl<M: Manager> Pool<M> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: its place in the queue is given up, a connection meant
-    /// for it goes to the next, a connect or a validation it has caused goes on.
+    /// for it goes to the next, a connect or a validation it has caused goes on. It is counted as
+    /// [`cancelled`](Stats::cancelled).
     #[doc(alias("acquire", "checkout", "connection", "get_conn"))]
     #[track_caller]
     #[inline]

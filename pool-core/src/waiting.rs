@@ -219,6 +219,15 @@ impl<'a, M: Manager> Waiting<'a, M> {
         }
     }
 
+    /// Leaves the queue, if it is in it; what was meant for it goes to the next.
+    fn leave(&mut self) {
+        if let Some(stay) = self.stay.take() {
+            if let Err(refused) = self.patience.inner.exchange.leave(stay) {
+                Inner::close_refused(refused);
+            }
+        }
+    }
+
     /// The time for which the timer was set has come; false when the wait goes on.
     fn is_over(&mut self) -> bool {
         let Patience {
@@ -269,7 +278,9 @@ impl<M: Manager> Future for Waiting<'_, M> {
         while let Some(timer) = &mut self.timer {
             ready!(timer.as_mut().poll(cx));
             if self.is_over() {
-                return Poll::Ready(Err(self.patience.timed_out(Stage::Wait)));
+                let error = self.patience.timed_out(Stage::Wait);
+                self.leave();
+                return Poll::Ready(Err(error));
             }
         }
         Poll::Pending
@@ -278,10 +289,10 @@ impl<M: Manager> Future for Waiting<'_, M> {
 
 impl<M: Manager> Drop for Waiting<'_, M> {
     fn drop(&mut self) {
-        if let Some(stay) = self.stay.take() {
-            if let Err(refused) = self.patience.inner.exchange.leave(stay) {
-                Inner::close_refused(refused);
-            }
+        // Whoever has been told how the wait ended is no longer in the queue.
+        if self.stay.is_some() {
+            count(&self.patience.inner.counters.cancelled);
         }
+        self.leave();
     }
 }

@@ -124,6 +124,8 @@ pub(crate) static FIGURES: &[Figure] = &[
         Read::Counter(|s| s.released)),
     figure("db_pool_timed_out_total", "Checkouts that failed because their time was up.",
         Read::Counter(|s| s.timed_out)),
+    figure("db_pool_cancelled_total", "Checkouts whose callers went away while they waited.",
+        Read::Counter(|s| s.cancelled)),
     figure("db_pool_refused_total", "Checkouts refused at once because max_waiting others waited.",
         Read::Counter(|s| s.refused)),
     figure("db_pool_shed_total", "Checkouts shed from a queue that did not drain.",
@@ -203,6 +205,7 @@ mod tests {
             acquired: 10,
             released: 11,
             timed_out: 12,
+            cancelled: 35,
             refused: 13,
             shed: 14,
             rejected: 15,
@@ -253,6 +256,7 @@ peak_waiting 9
 acquired_total 10
 released_total 11
 timed_out_total 12
+cancelled_total 35
 refused_total 13
 shed_total 14
 rejected_total 15

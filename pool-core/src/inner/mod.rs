@@ -264,6 +264,7 @@ impl<M: Manager> Inner<M> {
             acquired: census.uses,
             released: census.released,
             timed_out: counters.timed_out.load(Relaxed),
+            cancelled: counters.cancelled.load(Relaxed),
             refused: counters.refused.load(Relaxed),
             shed: counters.shed.load(Relaxed),
             slow: counters.slow.load(Relaxed),

@@ -9,6 +9,7 @@ use super::{CloseReason, ClosedBy, Histogram, Spread};
 #[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) timed_out: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) shed: AtomicU64,
     pub(crate) slow: AtomicU64,
@@ -42,6 +43,7 @@ impl Counters {
     pub(crate) fn new(threads: usize) -> Self {
         Self {
             timed_out: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             shed: AtomicU64::new(0),
             slow: AtomicU64::new(0),

@@ -57,6 +57,10 @@ pub struct Stats {
     pub released: u64,
     /// Checkouts that failed because their time was up.
     pub timed_out: u64,
+    /// Checkouts whose callers went away while they waited: their futures were dropped, by a time limit
+    /// around them, say.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub cancelled: u64,
     /// Checkouts refused at once because `max_waiting` others waited.
     pub refused: u64,
     /// Checkouts shed from a queue that did not drain.

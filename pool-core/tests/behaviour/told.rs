@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use pool_core::testing::{Act, MockManager, Step};
-use pool_core::{PooledConnection, Stats, Validation};
-use tokio::time::sleep;
+use pool_core::{Error, PooledConnection, Stats, Validation};
+use tokio::time::{sleep, timeout};
 
 use crate::lines::Lines;
-use crate::{MS, SECOND, builder, getter, open, settle};
+use crate::{MS, SECOND, about_to, builder, getter, open, settle};
 
 #[tokio::test(start_paused = true)]
 async fn statistics_say_what_happened() {
@@ -54,6 +54,59 @@ async fn a_checkout_that_found_one_idle_waited_no_time() {
         (wait.count, wait.p95, wait.max),
         (101, Duration::ZERO, 70 * MS)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkout_whose_caller_goes_away_is_cancelled_whatever_it_waited_for() {
+    let mock = MockManager::new();
+    mock.always(Step::Connect, Act::Hang);
+    let connecting = builder(&mock, 0, 1).build().unwrap();
+    assert!(timeout(MS, connecting.get()).await.is_err());
+    assert_eq!(connecting.stats().cancelled, 1);
+    mock.forget(Step::Connect);
+
+    let pool = open(&mock, 1, 1).await;
+    let held = pool.get().await.unwrap();
+    let mut waiting = Box::pin(pool.get());
+    assert!(timeout(MS, &mut waiting).await.is_err());
+    assert_eq!(pool.stats().cancelled, 0, "it still waits");
+    drop(held);
+    drop(waiting);
+    assert_eq!(pool.stats().cancelled, 1, "though one was meant for it");
+
+    for step in [Step::Validate, Step::Recycle] {
+        let pool = about_to(step, &mock, 1).await;
+        mock.always(step, Act::SucceedAfter(SECOND));
+        assert!(timeout(MS, pool.get()).await.is_err());
+        assert_eq!(pool.stats().cancelled, 1, "{step:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_checkout_is_cancelled_that_ends_or_was_not_begun() {
+    let mock = MockManager::new();
+    let pool = builder(&mock, 1, 1).validation(Validation::Always);
+    let pool = pool.max_waiting(1).connect().await.unwrap();
+    drop(pool.get());
+    mock.next(Step::Validate, [Act::SucceedAfter(SECOND)]);
+    assert!(pool.get_timeout(MS).await.unwrap_err().is_timeout());
+    let held = pool.get().await.unwrap();
+    assert!(pool.get_timeout(Duration::ZERO).await.is_err());
+    assert!(pool.get_timeout(MS).await.is_err());
+    let waiter = getter(&pool);
+    settle().await;
+    assert!(matches!(pool.get().await, Err(Error::Overloaded { .. })));
+    drop(held);
+    waiter.await.unwrap().unwrap();
+    mock.next(Step::Validate, [Act::SucceedAfter(SECOND)]);
+    let tended = getter(&pool);
+    mock.until(|mock| mock.running(Step::Validate) == 1).await;
+    let waiter = getter(&pool);
+    settle().await;
+    pool.close().await;
+    assert!(tended.await.unwrap().is_err() && waiter.await.unwrap().is_err());
+    let stats = pool.stats();
+    assert_eq!((stats.cancelled, stats.timed_out), (0, 3));
 }
 
 #[tokio::test(start_paused = true)]
