@@ -57,10 +57,13 @@ pub enum Error<E: StdError + 'static> {
     /// Connects fail, or the breaker was opened by hand, and no connection is left that could come
     /// back.
     #[error(
-        "connects fail (circuit breaker open, next attempt in {retry_after:.1?}): {last_error}"
+        "connects of pool \"{pool}\" fail (circuit breaker open, next attempt in {retry_after:.1?}): \
+         {last_error}"
     )]
     #[non_exhaustive]
     CircuitOpen {
+        /// The pool's name.
+        pool: Arc<str>,
         /// When the pool tries the next connect, at the latest.
         ///
         /// After [`trip`](crate::BreakerHandle::trip) nothing is tried before a reset; it is then

@@ -220,6 +220,7 @@ impl<M: Manager> Inner<M> {
             now.saturating_add(self.config.breaker_open_time.map_or(ASKED_FOR, nanos))
         });
         Some(Error::CircuitOpen {
+            pool: Arc::clone(&self.name),
             retry_after: super::between(now, retry_at),
             last_error,
         })
