@@ -194,9 +194,13 @@ impl<M: Manager> Inner<M> {
         mut entry: Box<Entry<M>>,
         needs: impl FnOnce(&mut Entry<M>) -> Option<Care> + Send + 'static,
     ) {
-        let now = entry.slot.inner.dial.clock.exact_anywhere();
-        entry.slot.record.enter(Phase::Busy, now);
         let inner = Arc::clone(&entry.slot.inner);
+        if inner.is_shut_down() {
+            // Nobody will use it, and the close waits for it.
+            return Self::close_entry(entry, CloseReason::PoolClosed);
+        }
+        let now = inner.dial.clock.exact_anywhere();
+        entry.slot.record.enter(Phase::Busy, now);
         inner.host.spawn(async move {
             let Some(care) = needs(&mut entry) else {
                 return Self::close_entry(entry, CloseReason::Broken);

@@ -144,6 +144,30 @@ async fn close_fails_a_checkout_at_once_whose_connection_is_validated_or_recycle
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_back_to_a_closed_pool_is_closed_as_it_is() {
+    let mock = MockManager::new();
+    let pool = open(&mock, 2, 2).await;
+    let validated = mock.count(Step::Validate);
+    for step in [Step::Validate, Step::Recycle] {
+        mock.always(step, Act::SucceedAfter(3 * SECOND));
+    }
+    let (dirty, dropped_by_a_panic) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    dirty.make_dirty();
+    tokio::spawn(async move {
+        sleep(SECOND).await;
+        drop(dirty);
+        let _held = dropped_by_a_panic;
+        panic!("the holder panics");
+    });
+    let report = pool.close().await;
+    assert_eq!((report.took, report.is_complete()), (SECOND, true));
+    assert_eq!(mock.count(Step::Recycle), 0);
+    assert_eq!(mock.count(Step::Validate), validated);
+    let stats = pool.stats();
+    assert_eq!((stats.closed_by.pool_closed, mock.open()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_the_last_handle_is_dropped_everything_closes_and_no_task_remains() {
     let mock = MockManager::new();
     let pool = builder(&mock, 3, 3)
