@@ -81,7 +81,9 @@ impl<M: Manager> Pool<M> {
     ///
     /// Dropping the future loses nothing: its place in the queue is given up, a connection meant
     /// for it goes to the next, a connect or a validation it has caused goes on. It is counted as
-    /// [`cancelled`](Stats::cancelled).
+    /// [`cancelled`](Stats::cancelled). A future that is kept and no longer polled, in a `select!` that
+    /// went another way, say, keeps its place and what it is served: drop it before you wait for
+    /// something else.
     #[doc(alias("acquire", "checkout", "connection", "get_conn"))]
     #[track_caller]
     #[inline]
