@@ -52,6 +52,8 @@ struct World {
     pool: Pool<MockManager>,
     guards: Vec<Guard>,
     getting: Vec<Getting>,
+    /// How many of them were dropped.
+    cancelled: u64,
     detached: Vec<MockConnection>,
     /// The largest maximum so far: lowering it closes nothing that is held.
     largest: usize,
@@ -105,6 +107,7 @@ impl World {
             pool,
             guards,
             getting,
+            cancelled: 0,
             detached,
             largest: max,
             max,
@@ -127,6 +130,7 @@ impl World {
             }
             40..48 if !self.getting.is_empty() => {
                 drop(self.getting.swap_remove(dice.below(self.getting.len())));
+                self.cancelled += 1;
             }
             48..66 if !self.guards.is_empty() => {
                 let guard = self.take_guard(dice);
@@ -235,6 +239,7 @@ impl World {
         );
         assert!(stats.total <= self.largest, "{stats:?}");
         assert!(stats.waiting <= self.getting.len(), "{stats:?}");
+        assert_eq!(stats.cancelled, self.cancelled, "{stats:?}");
         assert_eq!(
             stats.acquired - stats.released,
             self.guards.len() as u64,
