@@ -22,7 +22,8 @@ pub(super) fn contests() -> Vec<Contest> {
     ];
     super::of(set_up, crowds, |tasks| {
         vec![
-            contender::<ours::Ours>(tasks),
+            contender::<ours::Ours<false>>(tasks),
+            contender::<ours::Ours<true>>(tasks),
             contender::<driver::Driver>(tasks),
             contender::<sqlx::Sqlx>(tasks),
         ]

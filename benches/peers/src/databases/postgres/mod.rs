@@ -35,7 +35,8 @@ pub(super) fn contests() -> Vec<Contest> {
     ];
     super::of(set_up, crowds, |tasks| {
         vec![
-            contender::<ours::Ours>(tasks),
+            contender::<ours::Ours<false>>(tasks),
+            contender::<ours::Ours<true>>(tasks),
             contender::<deadpool::Deadpool>(tasks),
             contender::<bb8::Bb8>(tasks),
             contender::<sqlx::Sqlx>(tasks),
