@@ -134,8 +134,9 @@ async fn a_server_or_an_account_with_all_its_connections_is_full() {
 
 #[tokio::test]
 async fn an_account_over_the_limit_for_all_accounts_is_full() {
+    // Enough for the sessions of the next lines, of which the server may not have seen the end.
     let server = MySql::new()
-        .setting("max-user-connections", "2")
+        .setting("max-user-connections", "10")
         .start()
         .unwrap();
     server
