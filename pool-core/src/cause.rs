@@ -149,9 +149,18 @@ impl Cause {
     /// let message = Cause::Dns.explain("no such name");
     /// assert!(message.starts_with("the host's name cannot be resolved: no such name; check "));
     /// ```
+    #[must_use]
     pub fn explain(self, detail: impl fmt::Display) -> String {
-        let advice = self.advice().map(|advice| format!("; {advice}"));
-        format!("{}: {detail}{}", self.what(), advice.unwrap_or_default())
+        self.advise(format_args!("{}: {detail}", self.what()))
+    }
+
+    /// A message that says already what has happened, and what an operator can do.
+    #[must_use]
+    pub fn advise(self, message: impl fmt::Display) -> String {
+        match self.advice() {
+            Some(advice) => format!("{message}; {advice}"),
+            None => message.to_string(),
+        }
     }
 
     /// What an operator can do, for a message.

@@ -200,9 +200,8 @@ pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
         let source = std::error::Error::source(error);
         return source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
     };
-    let advice = cause_of(error).advice().map(|advice| format!("; {advice}"));
-    let advice = advice.unwrap_or_default();
-    format!("{} (SQLSTATE {}){advice}", db.message(), db.code().code())
+    let (message, code) = (db.message(), db.code().code());
+    cause_of(error).advise(format_args!("{message} (SQLSTATE {code})"))
 }
 
 #[cfg(test)]

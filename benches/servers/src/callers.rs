@@ -2,8 +2,10 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Callers, by number, each of which is served once.
 #[derive(Debug)]
@@ -40,9 +42,10 @@ impl Callers {
     ///
     /// # Panics
     ///
-    /// When one of them does.
-    pub async fn are_all_served(self) {
-        self.tasks.join_all().await;
+    /// When one of them does, or is not served within `patience`.
+    pub async fn are_all_served(self, patience: Duration) {
+        let served = timeout(patience, self.tasks.join_all()).await;
+        served.expect("somebody is never served");
     }
 }
 

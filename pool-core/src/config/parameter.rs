@@ -61,10 +61,7 @@ impl Parameter {
     ///
     /// When it is none of these.
     pub fn limit(&self) -> Result<Option<Duration>, ConfigProblem> {
-        self.read().map(|mut limit: Option<Duration>| {
-            limit.normalise();
-            limit
-        })
+        self.read()
     }
 
     /// On or off.

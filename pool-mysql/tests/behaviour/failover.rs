@@ -55,11 +55,6 @@ fn callers(pool: &Pool) -> Callers {
     Callers::of(CALLERS, move |id| insert(pool.clone(), id))
 }
 
-async fn are_all_served(callers: Callers) {
-    let served = timeout(NIGHT, callers.are_all_served()).await;
-    served.expect("somebody is never served");
-}
-
 /// Inserts a row, again after each failure, until it is acknowledged. Again is right here: the row has
 /// a key, so nothing is written twice.
 async fn insert(pool: Pool, id: usize) {
@@ -130,7 +125,7 @@ async fn two_thousand_callers_are_served_by_the_replica_that_is_promoted_after_t
     new.aside(Server::promote).await.unwrap();
     address.redirect(&new);
     let moved = Instant::now();
-    are_all_served(callers).await;
+    callers.are_all_served(NIGHT).await;
     println!(
         "{} served before; away for {away:.1?}: {attempts} connects; all served {:.1?} after: {}",
         acknowledged.len(),
@@ -167,7 +162,7 @@ async fn callers_that_wait_notice_nothing_but_the_wait_when_the_primary_hangs_an
     let acknowledged = callers.served();
     new.aside(Server::promote).await.unwrap();
     address.redirect(&new);
-    are_all_served(callers).await;
+    callers.are_all_served(NIGHT).await;
     println!(
         "{} served before; all served {:.1?} after: {}",
         acknowledged.len(),

@@ -52,11 +52,6 @@ fn callers(pool: &Pool) -> Callers {
     Callers::of(CALLERS, move |id| insert(pool.clone(), id))
 }
 
-async fn are_all_served(callers: Callers) {
-    let served = timeout(NIGHT, callers.are_all_served()).await;
-    served.expect("somebody is never served");
-}
-
 /// Inserts a row, again after each failure, until it is acknowledged. Again is right here: the row has
 /// a key, so nothing is written twice.
 async fn insert(pool: Pool, id: usize) {
@@ -142,7 +137,7 @@ async fn two_thousand_callers_are_served_by_the_standby_that_is_promoted_after_t
     let acknowledged = callers.served();
     new.aside(Server::promote).await.unwrap();
     let promoted = Instant::now();
-    are_all_served(callers).await;
+    callers.are_all_served(NIGHT).await;
     println!(
         "{} served before; away for {away:.1?}: {failures} connects failed; all served {:.1?} after: {}",
         acknowledged.len(),
@@ -189,7 +184,7 @@ async fn callers_that_wait_notice_nothing_but_the_wait_when_the_primary_hangs_an
     let acknowledged = callers.served();
     new.aside(Server::promote).await.unwrap();
     let promoted = Instant::now();
-    are_all_served(callers).await;
+    callers.are_all_served(NIGHT).await;
     let more = pool.stats().connect_failures - failures;
     println!(
         "{} served before; promoted {:.1?} after: {failures} connects failed; all served {:.1?} later, \

@@ -42,7 +42,11 @@ fn config(url: &str) -> PgConfig {
 }
 
 fn builder(server: &Server, max_size: usize) -> PoolBuilder<PgManager> {
-    let manager = PgManager::new(config(&server.url()));
+    builder_of(config(&server.url()), max_size)
+}
+
+fn builder_of(settings: PgConfig, max_size: usize) -> PoolBuilder<PgManager> {
+    let manager = PgManager::new(settings);
     Pool::builder(manager).min_size(0).max_size(max_size)
 }
 

@@ -1,10 +1,10 @@
 //! Behind PgBouncer, which gives each transaction whatever server connection is free.
 
+use pool_postgres::PgManager;
 use pool_postgres::pool_core::Manager;
-use pool_postgres::{PgManager, Pool};
 use pool_servers::PgBouncer;
 
-use crate::{config, server, soon, text};
+use crate::{builder_of, config, server, soon, text};
 
 #[tokio::test]
 async fn transactions_work_and_what_the_startup_packet_may_not_say_is_told() {
@@ -13,11 +13,7 @@ async fn transactions_work_and_what_the_startup_packet_may_not_say_is_told() {
     let plain = config(&bouncer.url())
         .statement_timeout(None)
         .statement_cache(0);
-    let pool = Pool::builder(PgManager::new(plain))
-        .min_size(0)
-        .max_size(4)
-        .build()
-        .unwrap();
+    let pool = builder_of(plain, 4).build().unwrap();
     for number in 0..20 {
         let mut conn = soon(pool.get()).await.unwrap();
         let transaction = soon(conn.transaction()).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pool_postgres::{PgManager, Pool, PooledConnection, Recycle};
 use pool_servers::FaultProxy;
 
-use crate::{config, pool, server, soon, text, until};
+use crate::{builder_of, config, pool, server, soon, text, until};
 
 #[tokio::test]
 async fn a_clean_return_costs_no_round_trip() {
@@ -87,11 +87,7 @@ async fn a_setting_the_server_tells_of_is_undone_whoever_has_changed_it() {
 async fn what_the_wire_does_not_show_is_undone_when_the_user_says_so_or_always() {
     let server = server().await;
     let settings = config(&server.url()).recycle(Recycle::Clean);
-    let always = Pool::builder(PgManager::new(settings))
-        .min_size(0)
-        .max_size(1)
-        .build()
-        .unwrap();
+    let always = builder_of(settings, 1).build().unwrap();
     let told = pool(&server, 1);
     for (pool, tell) in [(&always, false), (&told, true)] {
         let mut conn = pool.get().await.unwrap();
@@ -177,11 +173,7 @@ async fn sql_of_the_users_own_runs_after_every_use_and_only_then() {
     server.query("CREATE TABLE uses (at int)").unwrap();
     let recycle = Recycle::Custom("INSERT INTO uses VALUES (1)".to_owned());
     let settings = config(&server.url()).recycle(recycle);
-    let pool = Pool::builder(PgManager::new(settings))
-        .min_size(0)
-        .max_size(1)
-        .build()
-        .unwrap();
+    let pool = builder_of(settings, 1).build().unwrap();
     for _ in 0..3 {
         text(&soon(pool.get()).await.unwrap(), "SELECT 'x'").await;
     }
@@ -196,9 +188,7 @@ async fn verified_finds_a_dead_connection_at_its_return() {
     let server = server().await;
     let proxy = FaultProxy::before(&server).unwrap();
     let settings = config(&server.url_at(proxy.address())).recycle(Recycle::Verified);
-    let pool = Pool::builder(PgManager::new(settings))
-        .min_size(0)
-        .max_size(1)
+    let pool = builder_of(settings, 1)
         .recycle_timeout(Duration::from_millis(200))
         .build()
         .unwrap();

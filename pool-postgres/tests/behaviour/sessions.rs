@@ -3,7 +3,7 @@ use std::time::Duration;
 use pool_postgres::pool_core::Manager;
 use pool_postgres::{Cause, PgConfig, PgManager, Pool, PoolError, tokio_postgres};
 
-use crate::{config, pool, server, soon, text};
+use crate::{builder_of, config, pool, server, soon, text};
 
 #[tokio::test]
 async fn a_pool_serves_over_tcp_and_over_a_socket() {
@@ -27,11 +27,7 @@ async fn settings_of_the_session_apply_and_survive_a_reset() {
         .statement_timeout(Duration::from_secs(7))
         .session("search_path", "pg_catalog, public")
         .session("TimeZone", "Asia/Tokyo");
-    let pool = Pool::builder(PgManager::new(settings))
-        .min_size(0)
-        .max_size(1)
-        .build()
-        .unwrap();
+    let pool = builder_of(settings, 1).build().unwrap();
     for round in 0..2 {
         let conn = pool.get().await.unwrap();
         assert_eq!(
@@ -53,11 +49,7 @@ async fn settings_of_the_session_apply_and_survive_a_reset() {
 async fn sql_for_new_connections_runs_again_after_a_reset_and_is_no_change_of_the_session() {
     let server = server().await;
     let settings = config(&server.url()).init_sql("SET work_mem = '64kB'; LOAD 'auto_explain'");
-    let pool = Pool::builder(PgManager::new(settings))
-        .min_size(0)
-        .max_size(1)
-        .build()
-        .unwrap();
+    let pool = builder_of(settings, 1).build().unwrap();
     for round in 0..3 {
         let conn = pool.get().await.unwrap();
         let sql = "SHOW work_mem";
